@@ -33,8 +33,10 @@ type Report struct {
 	Tmem xen.TmemState `json:"tmem"`
 	Host Host          `json:"host"`
 	// Domains in order of their numbers, Dom0 among them.
-	Domains  []Domain          `json:"domains"`
-	Findings []finding.Finding `json:"findings"`
+	Domains []Domain `json:"domains"`
+	// SharedPools belong to no single domain, so they count in none.
+	SharedPools []Pool            `json:"shared_pools,omitempty"`
+	Findings    []finding.Finding `json:"findings"`
 	// Thresholds are those that the findings were judged by.
 	Thresholds Thresholds `json:"thresholds"`
 	Gaps       []xen.Gap  `json:"gaps,omitempty"`
@@ -80,8 +82,8 @@ type Host struct {
 	// Granularity is the step in which the source knows Total and Free.
 	Granularity opt.Value[units.KiB] `json:"granularity_kib,omitzero"`
 	// XensOwn is total − free − Σ current − ephemeral − tmem's free list;
-	// where there is no listing, freeable stands for the last two. Absent when
-	// it would be negative: then the readings do not belong together.
+	// where the host has no listing, freeable stands for the last two. Absent
+	// when it would be negative: then the readings do not belong together.
 	XensOwn opt.Value[units.KiB] `json:"xens_own_kib,omitzero"`
 	Dom0    opt.Value[units.KiB] `json:"dom0_kib,omitzero"`
 	// Guests is Σ current of all guests, persistent pages included.
@@ -152,9 +154,9 @@ type Domain struct {
 	// Client is absent for a domain that never called tmem, and where there
 	// is no listing.
 	Client opt.Value[Client] `json:"tmem,omitzero"`
-	// Reset says why the counters of the interval are absent: "reborn",
-	// "migrated", "renumbered", "new"; "" where they are whole.
-	Reset string `json:"reset,omitempty"`
+	// Reset says why the interval's figures are absent for this domain; "" where
+	// they are whole or where there is no interval.
+	Reset Reset `json:"reset,omitempty"`
 }
 
 // Client is what tmem holds for one domain and saved it.
@@ -177,7 +179,8 @@ type Client struct {
 
 // Ephemeral is a domain's clean page cache in Xen, all its pools together.
 type Ephemeral struct {
-	Pools int       `json:"pools"`
+	// Pools is how many; absent where the source shows only totals.
+	Pools xen.Count `json:"pools,omitzero"`
 	Pages xen.Count `json:"pages,omitzero"`
 	Peak  xen.Count `json:"peak_pages,omitzero"`
 	// HitRate is successful gets / counted gets: Xen does not count gets on an
@@ -194,7 +197,8 @@ type Ephemeral struct {
 
 // Persistent is a domain's swap in Xen.
 type Persistent struct {
-	Pools int       `json:"pools"`
+	// Pools is how many; absent where the source shows only totals.
+	Pools xen.Count `json:"pools,omitzero"`
 	Pages xen.Count `json:"pages,omitzero"`
 	Peak  xen.Count `json:"peak_pages,omitzero"`
 	// Acceptance is successful puts / attempted puts.
@@ -204,15 +208,37 @@ type Persistent struct {
 	SwapReadsAvoided  Counter    `json:"swap_reads_avoided_pages,omitzero"`
 }
 
+// Reset is a reason why a domain's counters cannot be compared with the
+// snapshot before. Xen starts them at 0 for every new client.
+type Reset string
+
+// The reasons.
+const (
+	// ResetNew: the domain was not there before.
+	ResetNew Reset = "new"
+	// ResetRenumbered: the same uuid under a new number, so it was rebooted,
+	// restored or has migrated.
+	ResetRenumbered Reset = "renumbered"
+	// ResetReborn: the same number under another uuid, or a younger domain.
+	ResetReborn Reset = "reborn"
+	// ResetCounters: a counter went back though the domain seems the same.
+	ResetCounters Reset = "counters_restarted"
+)
+
 // Pool is one pool of a domain, or a pool shared by several.
 type Pool struct {
-	ID         int        `json:"id"`
-	Persistent bool       `json:"persistent"`
-	Shared     bool       `json:"shared,omitempty"`
-	Pages      xen.Count  `json:"pages,omitzero"`
-	Peak       xen.Count  `json:"peak_pages,omitzero"`
-	Objects    xen.Count  `json:"objects,omitzero"`
-	Puts       Efficiency `json:"puts"`
-	Gets       Efficiency `json:"gets"`
-	Refused    Counter    `json:"puts_refused,omitzero"`
+	ID         int  `json:"id"`
+	Persistent bool `json:"persistent"`
+	Shared     bool `json:"shared,omitempty"`
+	// Sharers of a shared pool, by number.
+	Sharers []units.DomID `json:"sharers,omitempty"`
+	// IdentityLost marks a shared pool whose ID Xen garbled.
+	IdentityLost bool      `json:"identity_lost,omitempty"`
+	Pages        xen.Count `json:"pages,omitzero"`
+	Peak         xen.Count `json:"peak_pages,omitzero"`
+	Objects      xen.Count `json:"objects,omitzero"`
+	// Puts is good puts / attempted puts; Gets is gets found / counted gets.
+	Puts    Efficiency `json:"puts"`
+	Gets    Efficiency `json:"gets"`
+	Refused Counter    `json:"puts_refused,omitzero"`
 }

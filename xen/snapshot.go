@@ -23,6 +23,9 @@ type Snapshot struct {
 	Domains []Domain `json:"domains"`
 	// Tmem is absent where there is no listing: Gaps says why.
 	Tmem opt.Value[Listing] `json:"tmem,omitzero"`
+	// ListedAt is when the listing was asked for: the moment that rates of
+	// tmem's counters are reckoned from.
+	ListedAt time.Time `json:"listed_at,omitzero"`
 	// TmemState is whether the hypervisor has tmem and has it switched on.
 	TmemState TmemState `json:"tmem_state"`
 	Gaps      []Gap     `json:"gaps,omitempty"`

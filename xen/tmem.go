@@ -15,6 +15,9 @@ type Listing struct {
 	Host    opt.Value[TmemHost] `json:"host,omitzero"` // absent in the listing of one domain
 	Shared  []TmemPool          `json:"shared,omitempty"`
 	Clients []TmemClient        `json:"clients,omitempty"`
+	// TotalsOnly marks a source that shows clients but no pools (a xentop
+	// screen): a client without pools there may still have some.
+	TotalsOnly bool `json:"totals_only,omitempty"`
 	// Cycles are the T line's statistics (4.0–4.3).
 	Cycles []TmemCycles `json:"cycles,omitempty"`
 	// Truncated says why the listing cannot be whole; "" is whole.
