@@ -74,12 +74,15 @@ type TmemHost struct {
 // TmemClient is a C line and the P lines behind it: one domain's pools and
 // settings. Counters start again when the domain is destroyed or migrates.
 type TmemClient struct {
-	ID       units.DomID `json:"domid"`
-	Weight   Count       `json:"weight,omitzero"`   // ww, a uint32 that Xen prints with %d
-	Cap      Count       `json:"cap,omitzero"`      // ca, up to 4.7; no code ever heeded it
-	Compress Count       `json:"compress,omitzero"` // co
-	Frozen   Count       `json:"frozen,omitzero"`   // fr
-	Cycles   Count       `json:"cycles,omitzero"`   // Tc, 0 from 4.4
+	ID units.DomID `json:"domid"`
+	// Position is the index in Snapshot.Domains where the source shows no
+	// domid (a xentop screen); ID means nothing then.
+	Position opt.Value[int] `json:"position,omitzero"`
+	Weight   Count          `json:"weight,omitzero"`   // ww, a uint32 that Xen prints with %d
+	Cap      Count          `json:"cap,omitzero"`      // ca, up to 4.7; no code ever heeded it
+	Compress Count          `json:"compress,omitzero"` // co
+	Frozen   Count          `json:"frozen,omitzero"`   // fr
+	Cycles   Count          `json:"cycles,omitzero"`   // Tc, 0 from 4.4
 
 	EphemeralGets  Count `json:"ephemeral_gets,omitzero"`  // Ge, successful
 	PersistentPuts Count `json:"persistent_puts,omitzero"` // Pp, successful
