@@ -1,0 +1,40 @@
+// Xtm makes memory overcommit on a Xen host serious and visible: it reports
+// what Transcendent Memory saves per domain and what to do about the rest.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"xtm/internal/cli"
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+)
+
+func main() { os.Exit(start()) }
+
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	return cli.Run(ctx, cli.Env{
+		Args:     os.Args,
+		Stdin:    os.Stdin,
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Terminal: err == nil,
+		Width:    width,
+		NoColor:  os.Getenv("NO_COLOR") != "",
+		Root:     os.Geteuid() == 0,
+		Files:    hostfs.Host,
+		Run:      run.New(os.Environ()),
+		Now:      time.Now,
+	})
+}

@@ -1,0 +1,41 @@
+package report
+
+import (
+	"time"
+
+	"xtm/internal/opt"
+	"xtm/xen"
+)
+
+// counter makes a Counter of a sum over pools and its rise.
+func (t *tally) counter(total, rise xen.Count, compared bool, span time.Duration) Counter {
+	c := Counter{Total: total}
+	if compared && rise.Has() {
+		c.Interval = rise
+		c.PerSecond = opt.Of(round(float64(rise.Or(0))/span.Seconds(), 3))
+	}
+	return c
+}
+
+// efficiency makes an Efficiency of sums over pools and their rises.
+func (t *tally) efficiency(part, whole, partRise, wholeRise xen.Count, compared bool) Efficiency {
+	e := Efficiency{Total: ratio(part, whole)}
+	if compared {
+		e.Interval = opt.Of(ratio(partRise, wholeRise))
+	}
+	return e
+}
+
+// poolOf makes one pool's row.
+func poolOf(p, was xen.TmemPool, before earlier) Pool {
+	var t tally
+	t.add(p, was)
+	compared := before.listSpan > 0 && was.PutTries.Has()
+	return Pool{
+		ID: p.ID, Persistent: p.Persistent, Shared: p.Shared, Sharers: p.Sharers, IdentityLost: p.IdentityLost,
+		Pages: p.Pages.Now, Peak: p.Pages.Max, Objects: p.Objects.Now,
+		Puts:    t.efficiency(t.puts, t.putTries, t.putsRise, t.putTriesRise, compared),
+		Gets:    t.efficiency(t.gets, t.getTries, t.getsRise, t.getTriesRise, compared),
+		Refused: t.counter(t.refused, t.refusedRise, compared, before.listSpan),
+	}
+}
