@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"xtm/internal/cause"
+	"xtm/internal/finding"
+	"xtm/internal/hostfs"
+	"xtm/internal/render"
+	"xtm/report"
+	"xtm/report/layout"
+	"xtm/xen"
+)
+
+func reportCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:      "report",
+		Usage:     "show what tmem saves, per domain, and how far the host is overcommitted",
+		ArgsUsage: " ",
+		Description: `Run it as root in Dom0. It needs no tmem: on a host without it, memory and overcommit are
+reported, and why the rest is missing.
+
+   xtm report                          the host, now
+   xtm report --interval 10s           with rates over ten seconds
+   xtm report --source host.tar.gz     a host that xtm capture recorded
+   xtm report --source list.txt        a saved "xl tmem-list -l -a", or a saved xentop screen
+   xtm report --demo                   a recorded host, to see what it looks like`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "source", Aliases: []string{"from"}, Value: "auto",
+				Usage: "auto, xl, a capture, a saved tmem listing or a saved xentop screen", TakesFile: true,
+			},
+			&cli.BoolFlag{Name: "demo", Usage: "report on a recorded host that comes with xtm"},
+			&cli.DurationFlag{Name: "interval", Usage: "read the host twice, this far apart, and show rates"},
+			&cli.StringFlag{Name: "against", Usage: "compare with this earlier `CAPTURE` and show rates", TakesFile: true},
+			&cli.DurationFlag{Name: "every", Usage: "report again after this time, until interrupted"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv or markdown"},
+			&cli.BoolFlag{Name: "wide", Usage: "all columns, whole names, ratios with their parts"},
+			&cli.BoolFlag{Name: "pools", Usage: "show each pool"},
+			&cli.StringFlag{Name: "sort", Usage: "order of the domains: " + strings.Join(layout.SortKeys(), ", ")},
+			&cli.StringSliceFlag{Name: "domain", Usage: "only this `NAME|ID|UUID` (may be repeated)"},
+			&cli.StringFlag{Name: "units", Value: "auto", Usage: "auto, pages, KiB, MiB or GiB"},
+			&cli.StringFlag{Name: "thresholds", Usage: "TOML `FILE` that replaces limits of the checks", TakesFile: true},
+			&cli.BoolFlag{Name: "check", Usage: "exit with 3 when a finding is a problem"},
+			&cli.BoolFlag{Name: "require-tmem", Usage: "exit with 4 when the host has no tmem"},
+			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of --format json and exit"},
+		},
+		Action: func(c *cli.Context) error {
+			o, err := reportOptionsOf(env, c)
+			if err != nil {
+				return err
+			}
+			if c.Bool("schema") {
+				_, err := env.Stdout.Write(layout.SchemaJSON())
+				return err
+			}
+			return o.run(c.Context, env)
+		},
+	}
+}
+
+// reportOptions is the command line, understood.
+type reportOptions struct {
+	source, against string
+	demo            bool
+	interval, every time.Duration
+	format          string
+	layout          layout.Options
+	rules           report.Thresholds
+	check, require  bool
+}
+
+func reportOptionsOf(env Env, c *cli.Context) (reportOptions, error) {
+	o := reportOptions{
+		source: c.String("source"), against: c.String("against"), demo: c.Bool("demo"),
+		interval: c.Duration("interval"), every: c.Duration("every"), format: c.String("format"),
+		check: c.Bool("check"), require: c.Bool("require-tmem"), rules: report.DefaultThresholds(),
+		layout: layout.Options{
+			Units: c.String("units"), Wide: c.Bool("wide"), Pools: c.Bool("pools"),
+			Sort: c.String("sort"), Domains: c.StringSlice("domain"),
+		},
+	}
+	usage := func(msg string, hints ...string) (reportOptions, error) { return o, &usageError{msg, hints} }
+	switch {
+	case c.NArg() > 0:
+		return usage(fmt.Sprintf("report takes no argument, but got %q", c.Args().First()),
+			"one domain: --domain NAME; a saved file: --source FILE")
+	case !slices.Contains([]string{"table", "json", "csv", "markdown"}, o.format):
+		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: table, json, csv, markdown")
+	case c.IsSet("interval") && o.interval <= 0, c.IsSet("every") && o.every <= 0:
+		return usage("--interval and --every want a time above zero, such as 10s or 5m")
+	case o.demo && c.IsSet("source"):
+		return usage("--demo and --source exclude each other")
+	case o.interval > 0 && o.against != "":
+		return usage("--interval and --against exclude each other", "--against compares with the earlier capture instead of waiting")
+	case (o.demo || c.IsSet("source") && o.source != "auto" && o.source != "xl") && (o.interval > 0 || o.every > 0):
+		return usage("a recorded host does not change: --interval and --every need a live one",
+			"to compare two captures: xtm report --source LATER --against EARLIER")
+	}
+	if err := o.layout.Check(); err != nil {
+		return usage(err.Error())
+	}
+	if f := c.String("thresholds"); f != "" {
+		text, err := hostfs.Host.ReadFile(f)
+		if err != nil {
+			return o, err
+		}
+		if o.rules, err = report.ParseThresholds(text); err != nil {
+			return o, &usageError{msg: fmt.Sprintf("%s: %s", f, err)}
+		}
+	}
+	return o, nil
+}
+
+// run reads and reports once, or until the context ends.
+func (o reportOptions) run(ctx context.Context, env Env) error {
+	src, err := o.open(env)
+	if err != nil {
+		return err
+	}
+	prev, err := o.earlier(ctx, env, src)
+	if err != nil {
+		return err
+	}
+	for {
+		cur, err := src.Snapshot(ctx)
+		if err != nil {
+			if o.every > 0 && ctx.Err() != nil {
+				return nil
+			}
+			return explainNoSnapshot(err)
+		}
+		r := report.Compute(prev, cur, o.rules)
+		if err := o.show(env, r); err != nil {
+			return err
+		}
+		if o.every == 0 {
+			return o.outcome(r)
+		}
+		prev = &cur
+		if !sleep(ctx, o.every) {
+			return nil
+		}
+	}
+}
+
+func (o reportOptions) open(env Env) (source, error) {
+	if o.demo {
+		return demoSource()
+	}
+	return openSource(env, o.source)
+}
+
+// earlier is the snapshot to compare with, or nil.
+func (o reportOptions) earlier(ctx context.Context, env Env, src source) (*xen.Snapshot, error) {
+	if o.against != "" {
+		before, err := openSource(env, o.against)
+		if err != nil {
+			return nil, err
+		}
+		src = before
+	} else if o.interval == 0 {
+		return nil, nil
+	}
+	snap, err := src.Snapshot(ctx)
+	if err != nil {
+		return nil, explainNoSnapshot(err)
+	}
+	if o.interval > 0 && !sleep(ctx, o.interval) {
+		return nil, ctx.Err()
+	}
+	return &snap, nil
+}
+
+// show renders one report.
+func (o reportOptions) show(env Env, r report.Report) error {
+	switch o.format {
+	case "json":
+		return render.JSON(env.Stdout, layout.Filter(r, o.layout), o.every == 0)
+	case "csv":
+		return render.CSV(env.Stdout, layout.CSV(r, o.layout))
+	case "markdown":
+		return render.Markdown(env.Stdout, layout.Document(r, o.layout))
+	default:
+		width := env.Width
+		if width == 0 {
+			width = 100
+		}
+		var w io.Writer = env.Stdout
+		return render.Text(w, layout.Document(r, o.layout), render.Options{
+			Width: width, Color: env.Terminal && !env.NoColor, Wide: o.layout.Wide,
+		})
+	}
+}
+
+// outcome turns what was seen into an exit code.
+func (o reportOptions) outcome(r report.Report) error {
+	if o.require && r.Tmem.Answer != xen.TmemOn {
+		return &exitError{
+			code: exitNotSupported, err: fmt.Errorf("no tmem on this host: %s: %w", r.Tmem.Evidence, cause.ErrNotSupported),
+			hints: []string{r.Tmem.Advice},
+		}
+	}
+	if o.check && finding.Worst(r.Findings).Problem() {
+		return &exitError{code: exitProblems}
+	}
+	return nil
+}
+
+// explainNoSnapshot adds what to do when nothing could be read.
+func explainNoSnapshot(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	hints := []string{"`xtm report --demo` shows a recorded host; `xtm report --source FILE` reads a capture"}
+	if cause.Of(err) == cause.NeedsRoot {
+		return &exitError{exitNeedsRoot, err, append([]string{"run it as root in Dom0: sudo xtm report"}, hints...)}
+	}
+	return &exitError{exitCode(err), err, hints}
+}
+
+// sleep waits, and is false when the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"xtm/capture"
+	"xtm/internal/cause"
+	"xtm/internal/hostfs"
+	"xtm/xen"
+	"xtm/xen/saved"
+	"xtm/xen/xl"
+)
+
+// source is what a report is made from.
+type source interface {
+	Snapshot(ctx context.Context) (xen.Snapshot, error)
+}
+
+// openSource finds the source that the user names: "auto", "xl", or the path
+// of a capture or of one saved text. Its closer is never nil.
+func openSource(env Env, name string) (source, error) {
+	switch {
+	case name == "auto", name == "xl":
+		return liveSource(env, name)
+	case strings.ContainsAny(name, "/.") || exists(name):
+		return recordedSource(name)
+	default:
+		return nil, &usageError{
+			fmt.Sprintf("no source is called %q and no file either", name),
+			[]string{"sources are: auto, xl, or the path of a capture, a saved `xl tmem-list -l -a` or a saved xentop screen"},
+		}
+	}
+}
+
+func exists(path string) bool {
+	ok, err := hostfs.Host.Exists(path)
+	return ok || err != nil
+}
+
+// liveSource reads the host that xtm runs on.
+func liveSource(env Env, name string) (source, error) {
+	src := xl.New(env.Run, env.Files)
+	if name == "xl" {
+		return src, nil
+	}
+	return src, nil
+}
+
+// recordedSource opens what was saved earlier.
+func recordedSource(path string) (source, error) {
+	c, err := capture.Open(path)
+	if err == nil {
+		return captureSource{c}, nil
+	}
+	if !errors.Is(err, capture.ErrNotCapture) {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	text, err := hostfs.Host.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("open %s: there is no such file: %w", path, cause.ErrNoData)
+	case err != nil:
+		return nil, err
+	}
+	return saved.Open(path, text)
+}
+
+// captureSource runs the ordinary xl source on what was recorded.
+type captureSource struct{ c *capture.Capture }
+
+func (s captureSource) Snapshot(ctx context.Context) (xen.Snapshot, error) {
+	seams := s.c.Seams()
+	snap, err := xl.New(seams.Run, seams.Files).Snapshot(ctx)
+	snap.Recorded = s.c.Label()
+	return snap, err
+}
