@@ -8,14 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"xtm/internal/cause"
 )
 
 // Cmd is a program to run. Its environment is LC_ALL=C and what Env adds to
-// the environment that New was given.
+// the environment that New was given. A name without a slash is looked up in
+// that environment's PATH, then where administrators' programs live.
 type Cmd struct {
 	Name  string
 	Args  []string
@@ -72,9 +73,9 @@ type Result struct {
 	Duration       time.Duration
 }
 
-// Func runs a program. The error is set only when the program could not be
-// started (wrapping fs.ErrNotExist or fs.ErrPermission), wrote too much, or
-// was ended by the context or its timeout.
+// Func runs a program. The error is set only when the program is not installed
+// (cause.ErrNoData), could not be started (fs.ErrPermission and the like),
+// wrote too much, or was ended by a signal, the context or its timeout.
 type Func func(ctx context.Context, c Cmd) (Result, error)
 
 // ExitError is a program's own failure.
@@ -113,38 +114,46 @@ func LastLines(b []byte, n int) string {
 // New returns a Func that starts real programs with this environment.
 func New(environ []string) Func {
 	return func(ctx context.Context, c Cmd) (Result, error) {
-		timeout := c.Timeout
+		timeout, limit := c.Timeout, c.MaxOutput
 		if timeout == 0 {
 			timeout = DefaultTimeout
 		}
-		limit := c.MaxOutput
 		if limit == 0 {
 			limit = DefaultMaxOutput
 		}
+		env := append(append(slices.Clone(environ), "LC_ALL=C"), c.Env...)
+		path := searchPath(env)
+		start := time.Now()
+		file, err := find(c.Name, path)
+		if err != nil {
+			return Result{Start: start, ExitCode: -1}, fmt.Errorf("run %s: %w", c, err)
+		}
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		out := &bounded{limit: limit, also: c.Stream, stop: cancel}
-		errw := &bounded{limit: limit, also: c.Stream, stop: cancel}
-		cmd := exec.CommandContext(ctx, c.Name, c.Args...)
-		cmd.Env = append(append(append([]string{}, environ...), "LC_ALL=C"), c.Env...)
+		var streaming sync.Mutex
+		out := &bounded{limit: limit, also: c.Stream, lock: &streaming, stop: cancel}
+		errw := &bounded{limit: limit, also: c.Stream, lock: &streaming, stop: cancel}
+		cmd := exec.CommandContext(ctx, file)
+		cmd.Args = c.Argv()
+		cmd.Env = append(env, "PATH="+strings.Join(path, ":"))
 		cmd.Dir = c.Dir
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 		cmd.Stdout, cmd.Stderr = out, errw
 		cmd.WaitDelay = 2 * time.Second
-		start := time.Now()
-		err := cmd.Run()
+		err = cmd.Run()
 		r := Result{out.buf.Bytes(), errw.buf.Bytes(), cmd.ProcessState.ExitCode(), start, time.Since(start)}
-		switch _, exited := errors.AsType[*exec.ExitError](err); {
+		_, exited := errors.AsType[*exec.ExitError](err)
+		switch {
 		case out.over || errw.over:
 			return r, fmt.Errorf("run %s: more than %d bytes: %w", c, limit, ErrTooMuchOutput)
+		case out.failed != nil || errw.failed != nil:
+			return r, fmt.Errorf("run %s: pass its output on: %w", c, errors.Join(out.failed, errw.failed))
 		case ctx.Err() != nil && err != nil:
 			return r, fmt.Errorf("run %s: after %s: %w", c, r.Duration.Round(time.Millisecond), ctx.Err())
 		case err == nil, exited && r.ExitCode >= 0:
 			return r, nil
-		case exited:
-			return r, fmt.Errorf("run %s: %w", c, err) // ended by a signal
-		case errors.Is(err, exec.ErrNotFound):
-			return r, fmt.Errorf("run %s: not installed or not in PATH: %w", c, cause.ErrNoData)
+		case errors.Is(err, exec.ErrWaitDelay):
+			return r, nil // it ended well; a child of its own keeps the pipe open
 		default:
 			return r, fmt.Errorf("run %s: %w", c, err)
 		}
@@ -153,17 +162,23 @@ func New(environ []string) Func {
 
 // bounded keeps the first limit bytes and stops the program at the next.
 type bounded struct {
-	buf   bytes.Buffer
-	limit int
-	over  bool
-	also  io.Writer
-	stop  func()
+	buf    bytes.Buffer
+	limit  int
+	over   bool
+	also   io.Writer
+	failed error       // of also
+	lock   *sync.Mutex // stdout and stderr share also
+	stop   func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.also != nil {
-		if _, err := b.also.Write(p); err != nil {
-			return 0, err
+		b.lock.Lock()
+		_, b.failed = b.also.Write(p)
+		b.lock.Unlock()
+		if b.failed != nil {
+			b.stop()
+			return 0, b.failed
 		}
 	}
 	if room := b.limit - b.buf.Len(); len(p) > room {
