@@ -39,7 +39,7 @@ func Compute(prev *xen.Snapshot, cur xen.Snapshot, rules Thresholds) Report {
 	}
 	r.Domains = domainsOf(cur, before)
 	r.Host = hostOf(cur, r.Domains, before, &r.Notes)
-	r.Findings = judge(r)
+	r.Findings = judge(&r)
 	return r
 }
 
@@ -158,7 +158,7 @@ func pagesKiB(c xen.Count) opt.Value[units.KiB] {
 }
 
 // label is how a sentence speaks of a domain: its name, else its number.
-func (d Domain) label() string {
+func (d *Domain) label() string {
 	id, ok := d.ID.Get()
 	switch {
 	case d.Name != "":

@@ -13,27 +13,45 @@ import (
 	"xtm/xen"
 )
 
-// judge runs every rule over the report and returns findings, worst first.
-func judge(r Report) []finding.Finding {
+// rule is what a check finds in a domain, if anything. Check and Subject are
+// filled in by judge.
+type rule struct {
+	check string
+	find  func(*Report, *Domain, Threshold) opt.Value[finding.Finding]
+}
+
+func rules() []rule {
+	return []rule{
+		{CheckShrinks, shrinks},
+		{CheckNoSwap, noSwap},
+		{CheckPutsRefused, putsRefused},
+		{CheckFalling, acceptanceFalling},
+		{CheckHitRate, hitRateLow},
+		{CheckPinned, pinned},
+		{CheckFrozen, frozen},
+		{CheckTakesNoPart, takesNoPart},
+	}
+}
+
+// judge runs every rule over the report and returns findings, worst first and
+// a domain's own together.
+func judge(r *Report) []finding.Finding {
 	out := []finding.Finding{}
-	perDomain := []func(Report, Domain, Threshold) opt.Value[finding.Finding]{
-		shrinks, noSwap, putsRefused, acceptanceFalling, hitRateLow, pinned, frozen, takesNoPart,
+	all := rules()
+	thresholds := make([]Threshold, len(all))
+	for i, rule := range all {
+		thresholds[i] = r.Thresholds.Of(rule.check)
 	}
-	checks := []string{
-		CheckShrinks, CheckNoSwap, CheckPutsRefused, CheckFalling, CheckHitRate, CheckPinned, CheckFrozen, CheckTakesNoPart,
-	}
-	for _, d := range r.Domains {
+	for i := range r.Domains {
+		d := &r.Domains[i]
 		if d.State.Dying {
 			continue
 		}
-		for i, rule := range perDomain {
-			th := r.Thresholds.Of(checks[i])
-			f, ok := rule(r, d, th).Get()
-			if !ok {
-				continue
+		for j, rule := range all {
+			if f, ok := rule.find(r, d, thresholds[j]).Get(); ok {
+				f.Check, f.Subject = rule.check, d.label()
+				out = append(out, f)
 			}
-			f.Check, f.Subject = th.Check, d.label()
-			out = append(out, f)
 		}
 	}
 	if f, ok := overcommitted(r).Get(); ok {
@@ -60,7 +78,7 @@ func held(ran opt.Value[time.Duration], th Threshold) bool { return ran.Or(th.Ho
 
 // window is the figure to judge by: the interval's where there is one, else
 // the one since the start, with the time that it covers and how to call it.
-func window(r Report, d Domain, e Efficiency) (Ratio, opt.Value[time.Duration], string) {
+func window(r *Report, d *Domain, e Efficiency) (Ratio, opt.Value[time.Duration], string) {
 	if in, ok := e.Interval.Get(); ok && r.Interval.Has() {
 		return in, r.Interval, "in the last " + r.Interval.Or(0).Round(time.Second).String()
 	}
@@ -84,7 +102,7 @@ func size(name string, k opt.Value[units.KiB], source string) finding.Evidence {
 
 // hasPool tells whether a tmem pool stands behind the domain, with the
 // sentence that says so.
-func hasPool(r Report, d Domain) (finding.Verdict, string) {
+func hasPool(r *Report, d *Domain) (finding.Verdict, string) {
 	switch {
 	case d.Client.Has():
 		return finding.Good, ""

@@ -12,7 +12,7 @@ import (
 // the host has tmem. With no pool behind it, it reclaims its own cache and
 // swaps to disk (captures of 4.12 without tmem: 192 → 76 MiB, 109,564 failed
 // stores), and without swap it cannot start programs.
-func shrinks(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func shrinks(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	target, current := d.Target.Or(0), d.Current.Or(0)
 	if d.Dom0 || d.State.Paused || !d.Target.Has() || !d.Current.Has() || !held(d.Uptime, th) ||
 		float64(current) >= float64(target)*(1-th.Limit) {
@@ -41,7 +41,7 @@ func shrinks(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 
 // noSwap: frontswap fronts an existing swap area. Without one there is no
 // persistent pool, and a guest that shrank itself fails to map memory.
-func noSwap(_ Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func noSwap(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, ok := d.Client.Get()
 	e, hasE := c.Ephemeral.Get()
 	if !ok || !hasE || c.Persistent.Has() || float64(e.Pools.Or(0)) < th.Limit || !held(d.Uptime, th) {
@@ -61,7 +61,7 @@ func noSwap(_ Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 
 // putsRefused: a persistent page is billed to the domain, so a put fails once
 // the domain stands at max_pages, and the page goes to the swap disk.
-func putsRefused(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func putsRefused(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, _ := d.Client.Get()
 	p, ok := c.Persistent.Get()
 	if !ok || c.Frozen.Or(0) == 1 {
@@ -111,7 +111,7 @@ func putsRefused(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 }
 
 // acceptanceFalling compares the interval with the time before it.
-func acceptanceFalling(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func acceptanceFalling(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, _ := d.Client.Get()
 	p, _ := c.Persistent.Get()
 	in, ok := p.Acceptance.Interval.Get()

@@ -11,7 +11,7 @@ import (
 
 // hitRateLow: pages held in Xen that are hardly ever read back take memory that
 // other guests' caches could have.
-func hitRateLow(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func hitRateLow(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, _ := d.Client.Get()
 	e, ok := c.Ephemeral.Get()
 	if !ok {
@@ -41,7 +41,7 @@ func hitRateLow(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 
 // pinned: persistent pages are never lost, so they hold memory until the guest
 // reads them back or frees the swap slot.
-func pinned(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func pinned(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, _ := d.Client.Get()
 	p, ok := c.Persistent.Get()
 	read, compared := p.SwapReadsAvoided.Interval.Get()
@@ -67,7 +67,7 @@ func pinned(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 
 // frozen: a frozen client's puts are refused. Saving and live migration freeze
 // too, so on releases before 4.8 an operator's freeze looks the same.
-func frozen(_ Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func frozen(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	c, _ := d.Client.Get()
 	if float64(c.Frozen.Or(0)) < th.Limit {
 		return none()
@@ -87,7 +87,7 @@ func frozen(_ Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 
 // takesNoPart: on a host with tmem, a guest that is no client keeps all it was
 // given.
-func takesNoPart(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
+func takesNoPart(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 	if d.Dom0 || d.Client.Has() || r.Tmem.Answer != "on" || !d.Reclaimed.Has() || !held(d.Uptime, th) ||
 		float64(d.Reclaimed.Or(0)) > th.Limit*float64(d.Maximum.Or(0)) {
 		return none()
@@ -107,7 +107,7 @@ func takesNoPart(r Report, d Domain, th Threshold) opt.Value[finding.Finding] {
 }
 
 // overcommitted is the host's own finding: more was promised than there is.
-func overcommitted(r Report) opt.Value[finding.Finding] {
+func overcommitted(r *Report) opt.Value[finding.Finding] {
 	th := r.Thresholds.Of(CheckOvercommitted)
 	ratio, ok := r.Host.Overcommit.Get()
 	if !ok || ratio <= th.Limit {

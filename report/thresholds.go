@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,12 +146,16 @@ func (t Thresholds) names() []string {
 	return out
 }
 
-// tomlError adds line and column, which the library keeps apart.
+// tomlError says where: the library keeps line and column apart.
 func tomlError(err error) error {
-	type positioned interface{ Position() (row, column int) }
-	if p, ok := err.(positioned); ok { //nolint:errorlint // the decoder returns it bare
-		row, col := p.Position()
-		return fmt.Errorf("line %d, column %d: %w", row, col, err)
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
+		e := unknown.Errors[0]
+		line, column := e.Position()
+		return fmt.Errorf("line %d, column %d: nothing is called %q here", line, column, strings.Join(e.Key(), "."))
+	}
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, column := e.Position()
+		return fmt.Errorf("line %d, column %d: %w", line, column, err)
 	}
 	return err
 }

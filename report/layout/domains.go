@@ -1,0 +1,195 @@
+package layout
+
+import (
+	"strings"
+
+	"xtm/internal/opt"
+	"xtm/internal/render"
+	"xtm/internal/units"
+	"xtm/report"
+	"xtm/xen"
+)
+
+// memoryColumns are what the hypervisor and the toolstack say of a domain.
+func memoryColumns(u render.Unit) []column[report.Domain] {
+	limit := func(d report.Domain) opt.Value[units.KiB] { return d.Limit }
+	maximum := func(d report.Domain) opt.Value[units.KiB] { return d.Maximum }
+	return []column[report.Domain]{
+		nameColumn(),
+		number(always, "domid", "id", "", func(d report.Domain) render.Cell {
+			return opt.Map(d.ID, func(id units.DomID) render.Cell { return render.Int(int64(id)) }).Or(render.Cell{})
+		}),
+		text(detail, "uuid", "uuid", func(d report.Domain) render.Cell { return wordCell(d.UUID) }),
+		text(detail, "type", "type", func(d report.Domain) render.Cell { return wordCell(d.Type) }),
+		text(people, "", "state", func(d report.Domain) render.Cell { return render.Str(stateLetters(d.State)) }),
+		text(data, "state", "state", func(d report.Domain) render.Cell { return wordCell(stateWords(d.State)) }),
+		size(always, "current", "current", u, func(d report.Domain) opt.Value[units.KiB] { return d.Current }),
+		size(always, "persistent", "of it\npersistent", u, func(d report.Domain) opt.Value[units.KiB] { return d.PersistentMemory }),
+		limitColumn(wide, "limit", u, limit),
+		size(data, "limit", "limit", u, limit),
+		yesNo(data, "unlimited", "unlimited", func(d report.Domain) opt.Value[bool] { return opt.Of(d.Unlimited) }),
+		size(detail, "static_max", "static\nmaximum", u, func(d report.Domain) opt.Value[units.KiB] { return d.StaticMax }),
+		limitColumn(people, "maximum", u, maximum),
+		size(data, "maximum", "maximum", u, maximum),
+		size(always, "reclaimed", "reclaimed", u, func(d report.Domain) opt.Value[units.KiB] { return d.Reclaimed }),
+		size(always, "room_for_puts", "room\nfor puts", u, func(d report.Domain) opt.Value[units.KiB] { return d.RoomForPuts }),
+		size(always, "target", "toolstack\ntarget", u, func(d report.Domain) opt.Value[units.KiB] { return d.Target }),
+		number(detail, "uptime_seconds", "up for", "", func(d report.Domain) render.Cell { return spanCell(d.Uptime) }),
+		number(detail, "pci_devices", "PCI\ndevices", "", func(d report.Domain) render.Cell {
+			return opt.Map(d.PCI, func(n int) render.Cell { return render.Int(int64(n)) }).Or(render.Cell{})
+		}),
+	}
+}
+
+// limitColumn shows people a size that Xen need not have set at all.
+func limitColumn(w where, name string, u render.Unit, get func(report.Domain) opt.Value[units.KiB]) column[report.Domain] {
+	return number(w, "", name, u, func(d report.Domain) render.Cell {
+		if k := get(d); k.Has() || !d.Unlimited {
+			return sizeCell(k)
+		}
+		return render.Str("no limit")
+	})
+}
+
+// stateFlags are the flags of a state in xl list's order.
+func stateFlags(s xen.State) [6]bool {
+	return [...]bool{s.Running, s.Blocked, s.Paused, s.Shutdown, s.Crashed, s.Dying}
+}
+
+// stateLetters are xl list's. Six dashes is a domain that waits for a
+// processor.
+func stateLetters(s xen.State) string {
+	letters := []byte("rbpscd")
+	for i, on := range stateFlags(s) {
+		if !on {
+			letters[i] = '-'
+		}
+	}
+	return string(letters)
+}
+
+// stateWords are for programs, which take dashes for a formula.
+func stateWords(s xen.State) string {
+	var words []string
+	for i, on := range stateFlags(s) {
+		if on {
+			words = append(words, [...]string{"running", "blocked", "paused", "shutdown", "crashed", "dying"}[i])
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// ephemeralColumns are what cleancache has in Xen and what it saved.
+func ephemeralColumns(u render.Unit) []column[report.Domain] {
+	counter := func(get func(report.Ephemeral) xen.Count) func(report.Domain) xen.Count {
+		return func(d report.Domain) xen.Count { return get(ephemeralOf(d)) }
+	}
+	pages := func(e report.Ephemeral) xen.Count { return e.Pages }
+	reads := func(e report.Ephemeral) xen.Count { return e.DiskReadsAvoided.Total }
+	hits := func(d report.Domain) report.Ratio { return ephemeralOf(d).HitRate.Total }
+	return []column[report.Domain]{
+		nameColumn(),
+		count(detail, "ephemeral_pools", "pools", "", counter(func(e report.Ephemeral) xen.Count { return e.Pools })),
+		number(people, "", "now", u, func(d report.Domain) render.Cell { return pagesCell(pages(ephemeralOf(d))) }),
+		count(detail, "ephemeral_pages", "now", render.Pages, counter(pages)),
+		count(detail, "ephemeral_peak_pages", "peak", render.Pages, counter(func(e report.Ephemeral) xen.Count { return e.Peak })),
+		share(always, "hit_rate", "hit\nrate", hits),
+		count(data, "gets_counted", "counted gets", "", func(d report.Domain) xen.Count { return hits(d).Whole }),
+		count(always, "disk_reads_avoided_pages", "disk reads\navoided", render.Pages, counter(reads)),
+		number(people, "", "disk reads\navoided", u, func(d report.Domain) render.Cell {
+			return pagesCell(reads(ephemeralOf(d)))
+		}),
+		count(always, "ephemeral_puts", "puts\naccepted", render.Pages,
+			counter(func(e report.Ephemeral) xen.Count { return e.Puts.Total })),
+		count(always, "lost_or_flushed_at_most", "lost or\nflushed", render.Pages,
+			counter(func(e report.Ephemeral) xen.Count { return e.LostOrFlushed })),
+		count(always, "weight", "weight", "", func(d report.Domain) xen.Count { return clientOf(d).Weight }),
+		yesNo(always, "frozen", "frozen", func(d report.Domain) opt.Value[bool] {
+			return opt.Map(clientOf(d).Frozen, func(n int64) bool { return n != 0 })
+		}),
+	}
+}
+
+// persistentColumns are what frontswap has in Xen and what it saved.
+func persistentColumns(u render.Unit) []column[report.Domain] {
+	counter := func(get func(report.Persistent) xen.Count) func(report.Domain) xen.Count {
+		return func(d report.Domain) xen.Count { return get(persistentOf(d)) }
+	}
+	pages := func(p report.Persistent) xen.Count { return p.Pages }
+	accepted := func(d report.Domain) report.Ratio { return persistentOf(d).Acceptance.Total }
+	return []column[report.Domain]{
+		nameColumn(),
+		count(detail, "persistent_pools", "pools", "", counter(func(p report.Persistent) xen.Count { return p.Pools })),
+		number(people, "", "now", u, func(d report.Domain) render.Cell { return pagesCell(pages(persistentOf(d))) }),
+		count(detail, "persistent_pages", "now", render.Pages, counter(pages)),
+		count(detail, "persistent_peak_pages", "peak", render.Pages, counter(func(p report.Persistent) xen.Count { return p.Peak })),
+		share(always, "put_acceptance", "put\nacceptance", accepted),
+		count(data, "puts_attempted", "attempted puts", "", func(d report.Domain) xen.Count { return accepted(d).Whole }),
+		count(always, "puts_refused", "puts\nrefused", render.Pages,
+			counter(func(p report.Persistent) xen.Count { return p.Refused.Total })),
+		count(always, "swap_writes_avoided_pages", "swap writes\navoided", render.Pages,
+			counter(func(p report.Persistent) xen.Count { return p.SwapWritesAvoided.Total })),
+		count(always, "swap_reads_avoided_pages", "swap reads\navoided", render.Pages,
+			counter(func(p report.Persistent) xen.Count { return p.SwapReadsAvoided.Total })),
+		number(detail, "compression_ratio", "compression\nratio", "", func(d report.Domain) render.Cell {
+			return opt.Map(clientOf(d).CompressionRatio, func(f float64) render.Cell { return render.Real(f, 2) }).Or(render.Cell{})
+		}),
+	}
+}
+
+// intervalColumns are what happened between the two snapshots.
+func intervalColumns() []column[report.Domain] {
+	within := func(e report.Efficiency) report.Ratio { return e.Interval.Or(report.Ratio{}) }
+	return []column[report.Domain]{
+		nameColumn(),
+		share(always, "interval_hit_rate", "hit\nrate", func(d report.Domain) report.Ratio { return within(ephemeralOf(d).HitRate) }),
+		rate(always, "disk_reads_avoided", "disk reads\navoided", "pages/s",
+			func(d report.Domain) report.Counter { return ephemeralOf(d).DiskReadsAvoided }),
+		rate(always, "ephemeral_puts", "ephemeral\nputs", "pages/s",
+			func(d report.Domain) report.Counter { return ephemeralOf(d).Puts }),
+		share(always, "interval_put_acceptance", "put\nacceptance",
+			func(d report.Domain) report.Ratio { return within(persistentOf(d).Acceptance) }),
+		rate(always, "puts_refused", "puts\nrefused", "pages/s",
+			func(d report.Domain) report.Counter { return persistentOf(d).Refused }),
+		rate(always, "swap_writes_avoided", "swap writes\navoided", "pages/s",
+			func(d report.Domain) report.Counter { return persistentOf(d).SwapWritesAvoided }),
+		rate(always, "swap_reads_avoided", "swap reads\navoided", "pages/s",
+			func(d report.Domain) report.Counter { return persistentOf(d).SwapReadsAvoided }),
+		text(data, "reset", "counters", func(d report.Domain) render.Cell { return wordCell(string(d.Reset)) }),
+	}
+}
+
+// guestColumns are what guests say of themselves.
+func guestColumns(u render.Unit) []column[report.Domain] {
+	of := func(get func(xen.GuestMemory) opt.Value[units.KiB]) func(report.Domain) opt.Value[units.KiB] {
+		return func(d report.Domain) opt.Value[units.KiB] { return get(d.Guest.Or(xen.GuestMemory{})) }
+	}
+	says := text(always, "guest_source", "says so in", func(d report.Domain) render.Cell {
+		return wordCell(d.Guest.Or(xen.GuestMemory{}).Path)
+	})
+	says.Cut = 2 * nameWidth
+	return []column[report.Domain]{
+		nameColumn(),
+		size(always, "guest_available", "available", u, of(func(g xen.GuestMemory) opt.Value[units.KiB] { return g.Available })),
+		size(always, "guest_used", "used", u, of(func(g xen.GuestMemory) opt.Value[units.KiB] { return g.Used })),
+		size(always, "guest_total", "total", u, of(func(g xen.GuestMemory) opt.Value[units.KiB] { return g.Total })),
+		number(always, "guest_age_seconds", "written\nago", "", func(d report.Domain) render.Cell {
+			return spanCell(d.Guest.Or(xen.GuestMemory{}).Age)
+		}),
+		says,
+	}
+}
+
+// names lists domains for a sentence, the first few of many.
+func names(domains []report.Domain) string {
+	const most = 8
+	list := make([]string, 0, most)
+	for _, d := range domains[:min(most, len(domains))] {
+		list = append(list, label(d))
+	}
+	s := strings.Join(list, ", ")
+	if more := len(domains) - len(list); more > 0 {
+		s += " and " + units.Group(more) + " more"
+	}
+	return s
+}
