@@ -102,15 +102,16 @@ type TmemClient struct {
 type TmemPool struct {
 	// Client owns the pool; absent on an S line.
 	Client opt.Value[units.DomID] `json:"domid,omitzero"`
-	// ID is the slot, 0–15. On the P line of a shared pool it is the owner's.
+	// ID is the slot, 0–15; -1 of a second or later S line, whose own Xen
+	// does not print. On the P line of a shared pool it is the owner's.
 	ID         int       `json:"id"`
 	Persistent bool      `json:"persistent"`
 	Shared     bool      `json:"shared"`
 	UUID       [2]uint64 `json:"uuid"` // 0 of a private pool
-	// Sharers are the domains of an S line.
+	// Sharers are the domains of an S line; none where they cannot be told.
 	Sharers []units.DomID `json:"sharers,omitempty"`
-	// IdentityLost marks a second or later S line: Xen repeats the first one's
-	// ID, type and UUID there. Its counters are right.
+	// IdentityLost marks a second or later S line whose UUID could not be
+	// recovered: Xen repeats the first one's there. Its counters are right.
 	IdentityLost bool `json:"identity_lost,omitempty"`
 
 	// The rest is in the long form only.
