@@ -157,8 +157,8 @@ func pagesKiB(c xen.Count) opt.Value[units.KiB] {
 	return opt.Map(c, func(n int64) units.KiB { return units.Pages(n).KiB() })
 }
 
-// label is how a sentence speaks of a domain: its name, else its number.
-func (d *Domain) label() string {
+// Label is how a sentence speaks of a domain: its name, else its number.
+func (d *Domain) Label() string {
 	id, ok := d.ID.Get()
 	switch {
 	case d.Name != "":

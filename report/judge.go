@@ -49,7 +49,7 @@ func judge(r *Report) []finding.Finding {
 		}
 		for j, rule := range all {
 			if f, ok := rule.find(r, d, thresholds[j]).Get(); ok {
-				f.Check, f.Subject = rule.check, d.label()
+				f.Check, f.Subject = rule.check, d.Label()
 				out = append(out, f)
 			}
 		}

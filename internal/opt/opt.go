@@ -34,6 +34,15 @@ func (o Value[T]) Has() bool { return o.ok }
 // IsZero is true where there is no value; encoding/json's omitzero asks it.
 func (o Value[T]) IsZero() bool { return !o.ok }
 
+// Ptr is a *T to the value, or nil where there is none: an encoder walks into
+// it without a copy and without knowing T.
+func (o *Value[T]) Ptr() any {
+	if !o.ok {
+		return nil
+	}
+	return &o.v
+}
+
 // MarshalJSON writes the value, or null.
 func (o Value[T]) MarshalJSON() ([]byte, error) {
 	if !o.ok {

@@ -67,8 +67,8 @@ func text[T any](w where, key, name string, cell func(T) render.Cell) column[T] 
 }
 
 // yesNo is a column of flags.
-func yesNo(w where, key, name string, get func(report.Domain) opt.Value[bool]) column[report.Domain] {
-	return text(w, key, name, func(d report.Domain) render.Cell {
+func yesNo(w where, key, name string, get func(*domain) opt.Value[bool]) column[*domain] {
+	return text(w, key, name, func(d *domain) render.Cell {
 		return opt.Map(get(d), func(on bool) render.Cell {
 			if on {
 				return render.Str("yes")
@@ -84,23 +84,23 @@ func number[T any](w where, key, name string, unit render.Unit, cell func(T) ren
 }
 
 // size is a column of memory.
-func size(w where, key, name string, unit render.Unit, get func(report.Domain) opt.Value[units.KiB]) column[report.Domain] {
-	return number(w, key+"_kib", name, unit, func(d report.Domain) render.Cell { return sizeCell(get(d)) })
+func size(w where, key, name string, unit render.Unit, get func(*domain) opt.Value[units.KiB]) column[*domain] {
+	return number(w, key+"_kib", name, unit, func(d *domain) render.Cell { return sizeCell(get(d)) })
 }
 
 // count is a column of a counter or gauge.
-func count(w where, key, name string, unit render.Unit, get func(report.Domain) xen.Count) column[report.Domain] {
-	return number(w, key, name, unit, func(d report.Domain) render.Cell { return countCell(get(d)) })
+func count(w where, key, name string, unit render.Unit, get func(*domain) xen.Count) column[*domain] {
+	return number(w, key, name, unit, func(d *domain) render.Cell { return countCell(get(d)) })
 }
 
 // share is a column of a ratio.
-func share(w where, key, name string, get func(report.Domain) report.Ratio) column[report.Domain] {
-	return number(w, key, name, render.Percent, func(d report.Domain) render.Cell { return shareCell(get(d)) })
+func share(w where, key, name string, get func(*domain) report.Ratio) column[*domain] {
+	return number(w, key, name, render.Percent, func(d *domain) render.Cell { return shareCell(get(d)) })
 }
 
 // rate is a column of events per second.
-func rate(w where, key, name string, unit render.Unit, get func(report.Domain) report.Counter) column[report.Domain] {
-	return number(w, key+"_per_second", name, unit, func(d report.Domain) render.Cell { return rateCell(get(d)) })
+func rate(w where, key, name string, unit render.Unit, get func(*domain) report.Counter) column[*domain] {
+	return number(w, key+"_per_second", name, unit, func(d *domain) render.Cell { return rateCell(get(d)) })
 }
 
 func countCell(c xen.Count) render.Cell { return opt.Map(c, render.Int).Or(render.Cell{}) }
@@ -142,8 +142,8 @@ func wordCell(s string) render.Cell {
 	return render.Str(s)
 }
 
-func nameColumn() column[report.Domain] {
-	c := text(always, "name", "name", func(d report.Domain) render.Cell { return render.Str(label(d)) })
+func nameColumn() column[*domain] {
+	c := text(always, "name", "name", func(d *domain) render.Cell { return render.Str(d.label) })
 	c.Cut = nameWidth
 	return c
 }

@@ -25,12 +25,12 @@ func CSV(r report.Report, o Options) render.Table {
 		return tableOf("", stamped(r, poolColumns(render.KiB)), poolsOf(r), data)
 	}
 	columns := memoryColumns(render.KiB)
-	for _, more := range [][]column[report.Domain]{
+	for _, more := range [][]column[*domain]{
 		ephemeralColumns(render.KiB), persistentColumns(render.KiB), intervalColumns(), guestColumns(render.KiB),
 	} {
 		columns = append(columns, more[1:]...) // without the name
 	}
-	return tableOf("", stamped(r, columns), r.Domains, data)
+	return tableOf("", stamped(r, columns), domainsOf(r), data)
 }
 
 // stamped puts the moment and the host before the columns.

@@ -13,41 +13,39 @@ import (
 func Document(r report.Report, o Options) render.Document {
 	missing := Missing(r, o)
 	r = Filter(r, o)
-	u := o.unit(r.Host)
+	u, domains := o.unit(r.Host), domainsOf(r)
 	doc := render.Document(headline(r))
 	doc = append(doc, bands(r.Host, u), overcommit(r.Host, u))
 	for _, want := range missing {
 		doc = append(doc, render.Paragraph("There is no domain "+want+" on this host."))
 	}
-	doc = append(doc, memory(r, o, u)...)
-	doc = append(doc, savings(r, o, u)...)
+	doc = append(doc, memory(domains, o, u)...)
+	doc = append(doc, savings(r, domains, o, u)...)
 	if t, ok := hostCounters(r); ok {
 		doc = append(doc, t)
 	}
-	doc = append(doc, guests(r, o, u)...)
-	if pools := poolsOf(r); o.Pools && len(pools) > 0 {
-		t := tableOf("Pools", poolColumns(u), pools, o.shown())
-		t.Absent = "nothing counted, or not told by this source"
-		doc = append(doc, t)
+	doc = append(doc, guests(r, domains, o, u)...)
+	if o.Pools {
+		doc = append(doc, pools(r, o, u)...)
 	}
 	return append(doc, troubles(r, o)...)
 }
 
 // memory is the table of all domains; a source that tells nothing of their
 // memory (a tmem listing) has no use for one.
-func memory(r report.Report, o Options, u render.Unit) []render.Block {
-	if !slices.ContainsFunc(r.Domains, func(d report.Domain) bool { return d.Current.Has() || d.Maximum.Has() }) {
+func memory(domains []*domain, o Options, u render.Unit) []render.Block {
+	if !slices.ContainsFunc(domains, func(d *domain) bool { return d.Current.Has() || d.Maximum.Has() }) {
 		return nil
 	}
-	t := tableOf("Domains", memoryColumns(u), r.Domains, o.shown())
+	t := tableOf("Domains", memoryColumns(u), domains, o.shown())
 	t.Absent = "no such pool, or not told by this source"
 	return []render.Block{t}
 }
 
 // savings are the tables of the domains that are tmem clients.
-func savings(r report.Report, o Options, u render.Unit) []render.Block {
-	var clients, others []report.Domain
-	for _, d := range r.Domains {
+func savings(r report.Report, domains []*domain, o Options, u render.Unit) []render.Block {
+	var clients, others []*domain
+	for _, d := range domains {
 		if d.Client.Has() {
 			clients = append(clients, d)
 		} else if !d.Dom0 {
@@ -83,7 +81,7 @@ func savings(r report.Report, o Options, u render.Unit) []render.Block {
 }
 
 // resets says which domains have no interval, and why.
-func resets(domains []report.Domain) []string {
+func resets(domains []*domain) []string {
 	var notes []string
 	for _, why := range []struct {
 		report.Reset
@@ -94,7 +92,7 @@ func resets(domains []report.Domain) []string {
 		{report.ResetReborn, "Created again since then: "},
 		{report.ResetCounters, "Counters started again: "},
 	} {
-		hit := slices.DeleteFunc(slices.Clone(domains), func(d report.Domain) bool { return d.Reset != why.Reset })
+		hit := slices.DeleteFunc(slices.Clone(domains), func(d *domain) bool { return d.Reset != why.Reset })
 		if len(hit) > 0 {
 			notes = append(notes, why.text+names(hit)+".")
 		}
@@ -104,9 +102,9 @@ func resets(domains []report.Domain) []string {
 
 // guests is what guests say of themselves: where one of them speaks, and where
 // tmem tells nothing of what they need.
-func guests(r report.Report, o Options, u render.Unit) []render.Block {
-	var speak, silent []report.Domain
-	for _, d := range r.Domains {
+func guests(r report.Report, domains []*domain, o Options, u render.Unit) []render.Block {
+	var speak, silent []*domain
+	for _, d := range domains {
 		switch {
 		case d.Guest.Has():
 			speak = append(speak, d)

@@ -6,9 +6,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"xtm/internal/finding"
 	"xtm/internal/opt"
 	"xtm/internal/render"
 	"xtm/internal/units"
@@ -72,42 +72,43 @@ func (o Options) unit(h report.Host) render.Unit {
 // sortKey orders domains by a figure, the largest first and absent ones last.
 type sortKey struct {
 	name   string
-	figure func(report.Domain) opt.Value[float64]
+	figure func(*domain) opt.Value[float64]
 }
 
 func sortKeys() []sortKey {
-	size := func(get func(report.Domain) opt.Value[units.KiB]) func(report.Domain) opt.Value[float64] {
-		return func(d report.Domain) opt.Value[float64] {
+	size := func(get func(*domain) opt.Value[units.KiB]) func(*domain) opt.Value[float64] {
+		return func(d *domain) opt.Value[float64] {
 			return opt.Map(get(d), func(k units.KiB) float64 { return float64(k) })
 		}
 	}
-	of := func(get func(report.Domain) xen.Count) func(report.Domain) opt.Value[float64] {
-		return func(d report.Domain) opt.Value[float64] {
+	count := func(get func(*domain) xen.Count) func(*domain) opt.Value[float64] {
+		return func(d *domain) opt.Value[float64] {
 			return opt.Map(get(d), func(n int64) float64 { return float64(n) })
 		}
 	}
 	return []sortKey{
 		{"name", nil},
 		{"id", nil},
-		{"current", size(func(d report.Domain) opt.Value[units.KiB] { return d.Current })},
-		{"maximum", size(func(d report.Domain) opt.Value[units.KiB] { return d.Maximum })},
-		{"reclaimed", size(func(d report.Domain) opt.Value[units.KiB] { return d.Reclaimed })},
-		{"room", size(func(d report.Domain) opt.Value[units.KiB] { return d.RoomForPuts })},
-		{"ephemeral", of(func(d report.Domain) xen.Count { return ephemeralOf(d).Pages })},
-		{"hit-rate", func(d report.Domain) opt.Value[float64] { return ephemeralOf(d).HitRate.Total.Value }},
-		{"persistent", of(func(d report.Domain) xen.Count { return persistentOf(d).Pages })},
-		{"acceptance", func(d report.Domain) opt.Value[float64] { return persistentOf(d).Acceptance.Total.Value }},
-		{"refused", of(func(d report.Domain) xen.Count { return persistentOf(d).Refused.Total })},
-		{"saved", of(saved)},
+		{"current", size(func(d *domain) opt.Value[units.KiB] { return d.Current })},
+		{"maximum", size(func(d *domain) opt.Value[units.KiB] { return d.Maximum })},
+		{"reclaimed", size(func(d *domain) opt.Value[units.KiB] { return d.Reclaimed })},
+		{"room", size(func(d *domain) opt.Value[units.KiB] { return d.RoomForPuts })},
+		{"ephemeral", count(func(d *domain) xen.Count { return d.ephemeral.Pages })},
+		{"hit-rate", func(d *domain) opt.Value[float64] { return d.ephemeral.HitRate.Total.Value }},
+		{"persistent", count(func(d *domain) xen.Count { return d.persistent.Pages })},
+		{"acceptance", func(d *domain) opt.Value[float64] { return d.persistent.Acceptance.Total.Value }},
+		{"refused", count(func(d *domain) xen.Count { return d.persistent.Refused.Total })},
+		{"saved", count(saved)},
 	}
 }
 
 // saved is the number of reads and writes that tmem spared a domain: a key to
 // sort by, never shown.
-func saved(d report.Domain) xen.Count {
-	e, p := ephemeralOf(d), persistentOf(d)
+func saved(d *domain) xen.Count {
 	var sum xen.Count
-	for _, c := range []report.Counter{e.DiskReadsAvoided, p.SwapWritesAvoided, p.SwapReadsAvoided} {
+	for _, c := range []report.Counter{
+		d.ephemeral.DiskReadsAvoided, d.persistent.SwapWritesAvoided, d.persistent.SwapReadsAvoided,
+	} {
 		if n, ok := c.Total.Get(); ok {
 			sum = opt.Of(sum.Or(0) + n)
 		}
@@ -129,63 +130,60 @@ func SortKeys() []string {
 // order that they want, and without findings about other domains. The host's
 // figures stay those of the whole host.
 func Filter(r report.Report, o Options) report.Report {
-	r.Domains = slices.Clone(r.Domains)
+	domains := domainsOf(r)
 	if len(o.Domains) > 0 {
 		shown, hidden := map[string]bool{}, map[string]bool{}
-		r.Domains = slices.DeleteFunc(r.Domains, func(d report.Domain) bool {
-			if slices.ContainsFunc(o.Domains, func(want string) bool { return named(d, want) }) {
-				shown[label(d)] = true
+		domains = slices.DeleteFunc(domains, func(d *domain) bool {
+			if slices.ContainsFunc(o.Domains, d.named) {
+				shown[d.label] = true
 				return false
 			}
-			hidden[label(d)] = true
+			hidden[d.label] = true
 			return true
 		})
-		r.Findings = slices.Clone(r.Findings)
-		for i := len(r.Findings) - 1; i >= 0; i-- {
-			if s := r.Findings[i].Subject; hidden[s] && !shown[s] {
-				r.Findings = slices.Delete(r.Findings, i, i+1)
-			}
-		}
+		r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f finding.Finding) bool {
+			return hidden[f.Subject] && !shown[f.Subject]
+		})
 	}
-	sortDomains(r.Domains, o.Sort)
+	sortDomains(domains, o.Sort)
+	r.Domains = make([]report.Domain, len(domains))
+	for i, d := range domains {
+		r.Domains[i] = *d.Domain
+	}
 	return r
 }
 
 // Missing are the domains that the options name and the report has not.
 func Missing(r report.Report, o Options) []string {
+	if len(o.Domains) == 0 {
+		return nil
+	}
+	domains := domainsOf(r)
 	var out []string
 	for _, want := range o.Domains {
-		if !slices.ContainsFunc(r.Domains, func(d report.Domain) bool { return named(d, want) }) {
+		if !slices.ContainsFunc(domains, func(d *domain) bool { return d.named(want) }) {
 			out = append(out, want)
 		}
 	}
 	return out
 }
 
-// named tells whether a domain goes by this name, number or uuid.
-func named(d report.Domain, want string) bool {
-	id, ok := d.ID.Get()
-	return want == d.Name || ok && want == strconv.Itoa(int(id)) || d.UUID != "" && strings.EqualFold(want, d.UUID)
-}
-
-func sortDomains(domains []report.Domain, key string) {
-	compare := func(report.Domain, report.Domain) int { return 0 }
-	switch i := slices.IndexFunc(sortKeys(), func(k sortKey) bool { return k.name == key }); {
-	case i < 0:
+func sortDomains(domains []*domain, key string) {
+	i := slices.IndexFunc(sortKeys(), func(k sortKey) bool { return k.name == key })
+	if i < 0 {
 		return
-	case key == "name":
-		compare = func(a, b report.Domain) int { return cmp.Compare(a.Name, b.Name) }
-	case key == "id":
-		compare = func(a, b report.Domain) int {
-			return lastWhereAbsent(a.ID, b.ID, func(a, b units.DomID) int { return cmp.Compare(a, b) })
-		}
-	default:
-		figure := sortKeys()[i].figure
-		compare = func(a, b report.Domain) int {
+	}
+	figure := sortKeys()[i].figure
+	slices.SortStableFunc(domains, func(a, b *domain) int {
+		switch key {
+		case "name":
+			return cmp.Compare(a.Name, b.Name)
+		case "id":
+			return lastWhereAbsent(a.ID, b.ID, cmp.Compare[units.DomID])
+		default:
 			return lastWhereAbsent(figure(a), figure(b), func(a, b float64) int { return cmp.Compare(b, a) })
 		}
-	}
-	slices.SortStableFunc(domains, compare)
+	})
 }
 
 func lastWhereAbsent[T any](a, b opt.Value[T], compare func(a, b T) int) int {
@@ -201,33 +199,4 @@ func lastWhereAbsent[T any](a, b opt.Value[T], compare func(a, b T) int) int {
 	default:
 		return 0
 	}
-}
-
-// label is how findings speak of a domain, and what stands in tables.
-func label(d report.Domain) string {
-	id, ok := d.ID.Get()
-	switch {
-	case d.Name != "":
-		return d.Name
-	case ok:
-		return "domain " + strconv.Itoa(int(id))
-	default:
-		return "(unnamed)"
-	}
-}
-
-// clientOf is a domain's tmem client; all of it is absent where there is none.
-func clientOf(d report.Domain) report.Client {
-	c, _ := d.Client.Get()
-	return c
-}
-
-func ephemeralOf(d report.Domain) report.Ephemeral {
-	e, _ := clientOf(d).Ephemeral.Get()
-	return e
-}
-
-func persistentOf(d report.Domain) report.Persistent {
-	p, _ := clientOf(d).Persistent.Get()
-	return p
 }

@@ -18,19 +18,30 @@ type pool struct {
 // poolsOf are the pools of all domains in their order, then the shared ones.
 func poolsOf(r report.Report) []pool {
 	var out []pool
-	for _, d := range r.Domains {
-		for _, p := range clientOf(d).Pools {
-			out = append(out, pool{p, label(d)})
+	for _, d := range domainsOf(r) {
+		for _, p := range d.client.Pools {
+			out = append(out, pool{p, d.label})
 		}
 	}
 	for _, p := range r.SharedPools {
-		ids := make([]string, len(p.Sharers))
+		of := make([]string, len(p.Sharers))
 		for i, id := range p.Sharers {
-			ids[i] = strconv.Itoa(int(id))
+			of[i] = strconv.Itoa(int(id))
 		}
-		out = append(out, pool{p, "domains " + strings.Join(ids, ", ")})
+		out = append(out, pool{p, strings.TrimSpace("shared " + strings.Join(of, " "))})
 	}
 	return out
+}
+
+// pools is the table of all pools.
+func pools(r report.Report, o Options, u render.Unit) []render.Block {
+	list := poolsOf(r)
+	if len(list) == 0 {
+		return []render.Block{render.Paragraph("No pools, or none told by this source.")}
+	}
+	t := tableOf("Pools, since each domain's first tmem call", poolColumns(u), list, o.shown())
+	t.Absent = "nothing counted, or not told by this source"
+	return []render.Block{t}
 }
 
 func poolColumns(u render.Unit) []column[pool] {

@@ -1,0 +1,81 @@
+package render
+
+import "strings"
+
+// wrap breaks text at blanks into lines of at most so many columns. A word
+// that is longer than a line is broken inside.
+func wrap(s string, columns int) []string {
+	columns = max(columns, 8)
+	var lines []string
+	line, used := strings.Builder{}, 0
+	end := func() {
+		if used > 0 {
+			lines = append(lines, line.String())
+			line.Reset()
+			used = 0
+		}
+	}
+	for word := range strings.FieldsSeq(s) {
+		n := width(word)
+		if used > 0 && used+1+n > columns {
+			end()
+		}
+		for n > columns {
+			head := takeLeft(word, columns)
+			lines = append(lines, head)
+			word = word[len(head):]
+			n = width(word)
+		}
+		if n == 0 {
+			continue
+		}
+		if used > 0 {
+			line.WriteByte(' ')
+			used++
+		}
+		line.WriteString(word)
+		used += n
+	}
+	end()
+	return lines
+}
+
+// cut leaves out the middle of text that is wider than so many columns: names
+// in a fleet begin alike and differ at their end.
+func cut(s string, columns int) string {
+	if width(s) <= columns {
+		return s
+	}
+	const mark = "…"
+	room := max(columns-1, 1)
+	return takeLeft(s, (room+1)/2) + mark + takeRight(s, room/2)
+}
+
+// takeLeft is as much of the beginning as fits into so many columns, at least
+// one character.
+func takeLeft(s string, columns int) string {
+	used := 0
+	for i, r := range s {
+		n := width(string(r))
+		if i > 0 && used+n > columns {
+			return s[:i]
+		}
+		used += n
+	}
+	return s
+}
+
+// takeRight is as much of the end as fits into so many columns.
+func takeRight(s string, columns int) string {
+	runes := []rune(s)
+	used, from := 0, len(runes)
+	for from > 0 {
+		n := width(string(runes[from-1]))
+		if used+n > columns {
+			break
+		}
+		used += n
+		from--
+	}
+	return string(runes[from:])
+}
