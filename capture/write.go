@@ -83,27 +83,27 @@ func writeDir(name string, e entries) error {
 	return nil
 }
 
+// fillDir writes all files before it syncs the first: so one commit of the
+// file system's journal serves them all.
 func fillDir(dir string, e entries) error {
+	written := []string{dir}
 	folders := map[string]bool{dir: true}
 	for _, name := range inOrder(e) {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return err
 		}
+		if err := os.WriteFile(file, e[name], 0o600); err != nil {
+			return err
+		}
+		written = append(written, file)
 		for d := filepath.Dir(file); !folders[d]; d = filepath.Dir(d) {
 			folders[d] = true
-		}
-		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(e[name])
-		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return err
+			written = append(written, d)
 		}
 	}
-	for d := range folders {
-		if err := syncDir(d); err != nil {
+	for _, path := range written {
+		if err := syncPath(path); err != nil {
 			return err
 		}
 	}
@@ -164,13 +164,14 @@ func publish(tmp, name string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(name))
+	return syncPath(filepath.Dir(name))
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncPath brings a file or a folder to the disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.Sync(), f.Close())
 }

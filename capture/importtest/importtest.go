@@ -251,25 +251,29 @@ func (im *importer) take(ctx context.Context, r row) error {
 //
 //	/local/domain/1/memory/target = "262144"
 //
-// All slices share the time of the one dump.
+// Each part has the share of the dump's time that it has of its lines.
 func (im *importer) store(ctx context.Context, dump string) error {
 	whole := im.next
+	perLine := whole.Duration / time.Duration(max(1, strings.Count(dump, "\n")))
+	at := whole.Start
 	for _, id := range slices.Sorted(maps.Values(im.ids)) {
 		for _, branch := range []string{"memory", "data"} {
-			at := "/local/domain/" + id + "/" + branch
-			im.next = whole
-			im.next.Stdout = nil
+			p := "/local/domain/" + id + "/" + branch
+			part := run.Result{Start: at}
 			for line := range strings.Lines(dump) {
-				if strings.HasPrefix(line, at+"/") {
-					im.next.Stdout = append(im.next.Stdout, line...)
+				if strings.HasPrefix(line, p+"/") {
+					part.Stdout = append(part.Stdout, line...)
+					part.Duration += perLine
 				}
 			}
-			if !strings.Contains(dump, at+" = ") {
+			if !strings.Contains(dump, "\n"+p+" = ") {
 				// What xenstore-ls of 4.12 says of a path that is not there.
-				im.next.ExitCode = 1
-				im.next.Stderr = []byte("xenstore-ls: xs_directory (" + at + "): No such file or directory\n")
+				part.ExitCode = 1
+				part.Stderr = []byte("xenstore-ls: xs_directory (" + p + "): No such file or directory\n")
 			}
-			if _, err := im.rec.Seams().Run(ctx, run.Cmd{Name: "xenstore-ls", Args: []string{"-f", at}}); err != nil {
+			at = at.Add(part.Duration)
+			im.next = part
+			if _, err := im.rec.Seams().Run(ctx, run.Cmd{Name: "xenstore-ls", Args: []string{"-f", p}}); err != nil {
 				return err
 			}
 		}

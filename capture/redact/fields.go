@@ -14,13 +14,13 @@ import (
 // may hold spaces and look like columns, so each form is matched from the right.
 var (
 	// web1                    1   318     2     ------      32.8
-	listRow = regexp.MustCompile(`^(.*\S)\s+(?P<id>\d+)\s+\d+\s+\d+\s+[-rbpscd]{6}\s`)
+	listRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+\d+\s+\d+\s+[r-][b-][p-][s-][-rscw?][d-]\s`)
 	// web1                    1     0    1   -b-      20.5  all / all
-	vcpuRow = regexp.MustCompile(`^(.*\S)\s+(?P<id>\d+)\s+\d+\s+(?:\d+|-)\s+[-rbp]{3}\s`)
+	vcpuRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+\d+\s+(?:\d+|-)\s+[-rbp]{3}\s`)
 	// web1                    1  1 day,  0:02:10
-	uptimeRow = regexp.MustCompile(`^(.*\S)\s+(?P<id>\d+)\s+(?:\d+ days?, +)?\d+:\d\d(?::\d\d)?\s*$`)
+	uptimeRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+(?:\d+ days?, +)?\d+:\d\d(?::\d\d)?\s*$`)
 	//       web1 ------         42    0.0     376892   13.7     525312 …
-	xentopRow = regexp.MustCompile(`^\s*(.*\S)\s+[-dsbcpr]{6}\s+\d+\s`)
+	xentopRow = regexp.MustCompile(`^ *(.*\S)\s+[d-][s-][b-][c-][p-][r-]\s+\d+\s`)
 
 	// What stands between the rows and names no domain.
 	heading = regexp.MustCompile(`^\s*(?:Name|NAME|VCPUs\(sec\):|VBD |Net\d|Tmem:)`)

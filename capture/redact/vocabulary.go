@@ -17,6 +17,9 @@ selfballooning selfshrinking selfballoon enabled disabled initialized initialise
 comp dedup tze ram provided
 using transcendent supported removed error warning failed not and for the with
 command line loglvl guest_loglvl dom0_mem com1 console hvc0 tty ttys0 vga noreboot
+permission denied operation permitted implemented function hypercall privileged interface execute
+unable find information available such can get does exist path access could libxl libxc xs_directory
+warning only first physical memory limit exceeded disabling truncating map
 root boot init initrd linux kernel kernels module modules modprobe version release
 proc sys dev devices device system etc usr var lib tmp run mnt opt home bin sbin
 mapper disk disks swap swaps swapfile partition file filename size used priority type
