@@ -103,6 +103,10 @@ func rate(w where, key, name string, unit render.Unit, get func(*domain) report.
 	return number(w, key+"_per_second", name, unit, func(d *domain) render.Cell { return rateCell(get(d)) })
 }
 
+func idCell(id opt.Value[units.DomID]) render.Cell {
+	return opt.Map(id, func(id units.DomID) render.Cell { return render.Int(int64(id)) }).Or(render.Cell{})
+}
+
 func countCell(c xen.Count) render.Cell { return opt.Map(c, render.Int).Or(render.Cell{}) }
 
 func sizeCell(k opt.Value[units.KiB]) render.Cell { return opt.Map(k, render.Size).Or(render.Cell{}) }

@@ -45,9 +45,7 @@ func memoryColumns(u render.Unit) []column[*domain] {
 	maximum := func(d *domain) opt.Value[units.KiB] { return d.Maximum }
 	return []column[*domain]{
 		nameColumn(),
-		number(always, "domid", "id", "", func(d *domain) render.Cell {
-			return opt.Map(d.ID, func(id units.DomID) render.Cell { return render.Int(int64(id)) }).Or(render.Cell{})
-		}),
+		number(always, "domid", "id", "", func(d *domain) render.Cell { return idCell(d.ID) }),
 		text(detail, "uuid", "uuid", func(d *domain) render.Cell { return wordCell(d.UUID) }),
 		text(detail, "type", "type", func(d *domain) render.Cell { return wordCell(d.Type) }),
 		text(people, "", "state", func(d *domain) render.Cell { return render.Str(stateLetters(d.State)) }),

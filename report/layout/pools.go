@@ -4,7 +4,9 @@ import (
 	"strconv"
 	"strings"
 
+	"xtm/internal/opt"
 	"xtm/internal/render"
+	"xtm/internal/units"
 	"xtm/report"
 	"xtm/xen"
 )
@@ -12,7 +14,8 @@ import (
 // pool is a pool with the domain that it belongs to; a shared one has none.
 type pool struct {
 	report.Pool
-	domain string
+	name string
+	id   opt.Value[units.DomID]
 }
 
 // poolsOf are the pools of all domains in their order, then the shared ones.
@@ -20,7 +23,7 @@ func poolsOf(r report.Report) []pool {
 	var out []pool
 	for _, d := range domainsOf(r) {
 		for _, p := range d.client.Pools {
-			out = append(out, pool{p, d.label})
+			out = append(out, pool{p, d.label, d.ID})
 		}
 	}
 	for _, p := range r.SharedPools {
@@ -28,7 +31,7 @@ func poolsOf(r report.Report) []pool {
 		for i, id := range p.Sharers {
 			of[i] = strconv.Itoa(int(id))
 		}
-		out = append(out, pool{p, strings.TrimSpace("shared " + strings.Join(of, " "))})
+		out = append(out, pool{Pool: p, name: strings.TrimSpace("shared " + strings.Join(of, " "))})
 	}
 	return out
 }
@@ -53,10 +56,11 @@ func poolColumns(u render.Unit) []column[pool] {
 	}
 	puts := func(p pool) report.Efficiency { return p.Puts }
 	gets := func(p pool) report.Efficiency { return p.Gets }
-	name := text(always, "name", "name", func(p pool) render.Cell { return render.Str(p.domain) })
+	name := text(always, "name", "name", func(p pool) render.Cell { return render.Str(p.name) })
 	name.Cut = nameWidth
 	return []column[pool]{
 		name,
+		number(data, "domid", "id", "", func(p pool) render.Cell { return idCell(p.id) }),
 		number(always, "pool", "pool", "", func(p pool) render.Cell {
 			if p.IdentityLost {
 				return render.Cell{}

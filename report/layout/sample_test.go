@@ -216,7 +216,7 @@ func noTmem() report.Report {
 			},
 			web, guest(2, "db1", 823660),
 		},
-		Findings: []finding.Finding{},
+		Findings: []finding.Finding{}, Thresholds: report.Thresholds{},
 		Gaps: []xen.Gap{{
 			What: "tmem listing", Why: "Xen 4.17.7 has no tmem", Cause: cause.NotSupported,
 		}},
