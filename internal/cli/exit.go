@@ -50,7 +50,11 @@ type usageError struct {
 func (e *usageError) Error() string   { return e.msg }
 func (e *usageError) Hints() []string { return e.hints }
 
-type hinter interface{ Hints() []string }
+// hinter is an error that knows what to do next.
+type hinter interface {
+	error
+	Hints() []string
+}
 
 // exitCode maps an error to its code.
 func exitCode(err error) int {

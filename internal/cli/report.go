@@ -139,6 +139,11 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 			return explainNoSnapshot(err)
 		}
 		r := report.Compute(prev, cur, o.rules)
+		if lost := layout.Missing(r, o.layout); len(lost) > 0 {
+			return &exitError{
+				exitFailed, fmt.Errorf("no domain is called %q", lost[0]), []string{"domains are named by name, number or uuid: see xtm report"},
+			}
+		}
 		if err := o.show(env, r); err != nil {
 			return err
 		}
@@ -220,11 +225,15 @@ func explainNoSnapshot(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	hints := []string{"`xtm report --demo` shows a recorded host; `xtm report --source FILE` reads a capture"}
+	hints := demoHints()
 	if cause.Of(err) == cause.NeedsRoot {
 		return &exitError{exitNeedsRoot, err, append([]string{"run it as root in Dom0: sudo xtm report"}, hints...)}
 	}
 	return &exitError{exitCode(err), err, hints}
+}
+
+func demoHints() []string {
+	return []string{"a recorded host: xtm report --demo; a capture or a saved text: xtm report --source FILE"}
 }
 
 // sleep waits, and is false when the context ended first.

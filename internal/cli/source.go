@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"xtm/capture"
+	"xtm/capture/demo"
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
+	"xtm/internal/role"
 	"xtm/xen"
 	"xtm/xen/saved"
 	"xtm/xen/xl"
@@ -43,11 +45,21 @@ func exists(path string) bool {
 
 // liveSource reads the host that xtm runs on.
 func liveSource(env Env, name string) (source, error) {
-	src := xl.New(env.Run, env.Files)
-	if name == "xl" {
-		return src, nil
+	if name == "auto" {
+		found, seen, err := role.Detect(env.Files)
+		switch {
+		case err == nil && found == role.Guest:
+			return nil, &exitError{
+				exitNotSupported, fmt.Errorf("this is a guest, and only Dom0 sees the host: %s: %w", seen, cause.ErrNotSupported),
+				[]string{"run xtm report in Dom0; what this guest has of tmem: xtm status"},
+			}
+		case err == nil && found == role.None:
+			return nil, &exitError{
+				exitNotSupported, fmt.Errorf("this is not a Xen host: %s: %w", seen, cause.ErrNotSupported), demoHints(),
+			}
+		}
 	}
-	return src, nil
+	return xl.New(env.Run, env.Files), nil
 }
 
 // recordedSource opens what was saved earlier.
@@ -67,6 +79,15 @@ func recordedSource(path string) (source, error) {
 		return nil, err
 	}
 	return saved.Open(path, text)
+}
+
+// demoSource is a host that was recorded, and comes with xtm.
+func demoSource() (source, error) {
+	c, err := demo.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open the recorded host: %w", err)
+	}
+	return captureSource{c}, nil
 }
 
 // captureSource runs the ordinary xl source on what was recorded.
