@@ -66,7 +66,7 @@ func (r Root) ReadFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, r.native(path, err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	b, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, r.native(path, err)
@@ -87,7 +87,7 @@ func (r Root) ReadDir(path string) ([]string, error) {
 	if err != nil {
 		return nil, r.native(path, err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	names, err := f.Readdirnames(-1)
 	if err != nil {
 		return nil, r.native(path, err)
