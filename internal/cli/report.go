@@ -13,7 +13,6 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/finding"
-	"xtm/internal/hostfs"
 	"xtm/internal/render"
 	"xtm/report"
 	"xtm/report/layout"
@@ -109,7 +108,7 @@ func reportOptionsOf(env Env, c *cli.Context) (reportOptions, error) {
 		return usage(err.Error())
 	}
 	if f := c.String("thresholds"); f != "" {
-		text, err := hostfs.Host.ReadFile(f)
+		text, err := readFile(f)
 		if err != nil {
 			return o, err
 		}

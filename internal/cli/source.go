@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"xtm/capture"
 	"xtm/capture/demo"
 	"xtm/internal/cause"
-	"xtm/internal/hostfs"
 	"xtm/internal/role"
 	"xtm/xen"
 	"xtm/xen/saved"
@@ -38,11 +38,6 @@ func openSource(env Env, name string) (source, error) {
 	}
 }
 
-func exists(path string) bool {
-	ok, err := hostfs.Host.Exists(path)
-	return ok || err != nil
-}
-
 // liveSource reads the host that xtm runs on.
 func liveSource(env Env, name string) (source, error) {
 	if name == "auto" {
@@ -65,17 +60,19 @@ func liveSource(env Env, name string) (source, error) {
 // recordedSource opens what was saved earlier.
 func recordedSource(path string) (source, error) {
 	c, err := capture.Open(path)
-	if err == nil {
-		return captureSource{c}, nil
-	}
-	if !errors.Is(err, capture.ErrNotCapture) {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	text, err := hostfs.Host.ReadFile(path)
 	switch {
+	case err == nil:
+		return captureSource{c}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("open %s: there is no such file: %w", path, cause.ErrNoData)
-	case err != nil:
+	case !errors.Is(err, capture.ErrNotCapture):
+		return nil, err
+	}
+	if info, errStat := os.Stat(path); errStat == nil && info.IsDir() {
+		return nil, err
+	}
+	text, err := readFile(path)
+	if err != nil {
 		return nil, err
 	}
 	return saved.Open(path, text)

@@ -1,0 +1,61 @@
+package cli_test
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"xtm/capture/importtest"
+	"xtm/internal/cli"
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+)
+
+// TestMain lets scripts run xtm as a program of its own. XTM_ROOT is the root
+// of its machine, XTM_NOT_ROOT makes its user somebody else.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"xtm": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		root := hostfs.Host
+		if r := os.Getenv("XTM_ROOT"); r != "" {
+			root = hostfs.Root(r)
+		}
+		code := cli.Run(ctx, cli.Env{
+			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+			Root: os.Getenv("XTM_NOT_ROOT") == "", Files: root, Run: run.New(os.Environ()), Now: time.Now,
+		})
+		stop()
+		os.Exit(code)
+	}})
+}
+
+// TestScripts runs testdata/script. Each recorded moment is a capture there:
+// $CAPTURES/xen-4.12-t1-load and so on; single files are in $SAVED.
+func TestScripts(t *testing.T) {
+	captures := t.TempDir()
+	for _, phase := range importtest.Phases() {
+		if err := importtest.Phase(t, phase).Write(filepath.Join(captures, strings.ReplaceAll(phase, "/", "-"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saved, err := filepath.Abs("testdata/saved")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		UpdateScripts: os.Getenv("XTM_UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CAPTURES", captures)
+			e.Setenv("SAVED", saved)
+			return nil
+		},
+	})
+}
