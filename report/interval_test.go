@@ -98,6 +98,7 @@ func TestNoInterval(t *testing.T) {
 		note   string
 	}{
 		{"wrong order", func(p, c *xen.Snapshot) { *p, *c = *c, *p }, "not before"},
+		{"no time", func(p, _ *xen.Snapshot) { p.End = time.Time{} }, "does not say when"},
 		{"another host", func(p, _ *xen.Snapshot) { p.Host.Name = "other" }, "of host"},
 	}
 	for _, tt := range tests {

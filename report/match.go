@@ -26,6 +26,9 @@ func newEarlier(prev *xen.Snapshot, cur xen.Snapshot) (earlier, string) {
 	if prev == nil {
 		return earlier{}, ""
 	}
+	if prev.End.IsZero() || cur.End.IsZero() {
+		return earlier{}, "no interval: a saved listing or screen does not say when it was taken"
+	}
 	span := cur.End.Sub(prev.End)
 	if span <= 0 {
 		return earlier{}, fmt.Sprintf("no interval: the snapshot to compare with ended at %s, which is not before this one's %s",
