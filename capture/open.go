@@ -147,6 +147,9 @@ func readTar(r io.Reader) (entries, error) {
 		case h.Typeflag != tar.TypeReg:
 			return nil, fmt.Errorf("entry %q: type %q: only plain files and folders may be in a capture", name, h.Typeflag)
 		}
+		if sparse(h) {
+			return nil, fmt.Errorf("entry %q: a sparse file, which nothing in a capture is", name)
+		}
 		if _, twice := e[name]; twice {
 			return nil, fmt.Errorf("entry %q stands twice", name)
 		}
@@ -168,6 +171,16 @@ func readTar(r io.Reader) (entries, error) {
 		return nil, fmt.Errorf("unpack, after %d entries: %w", len(e), errTooLong)
 	}
 	return withoutFolder(e)
+}
+
+// sparse tells whether an entry unpacks to more than is in the archive.
+func sparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutFolder strips the one folder that a capture may lie in.

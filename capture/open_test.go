@@ -125,9 +125,8 @@ type entry struct {
 
 func tarGz(tb testing.TB, list ...entry) []byte {
 	tb.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	t := tar.NewWriter(z)
+	var plain bytes.Buffer
+	t := tar.NewWriter(&plain)
 	for _, e := range list {
 		e.Size = int64(len(e.content))
 		e.Mode = 0o600
@@ -138,7 +137,15 @@ func tarGz(tb testing.TB, list ...entry) []byte {
 			tb.Fatal(err)
 		}
 	}
-	if err := errors.Join(t.Close(), z.Close()); err != nil {
+	if err := t.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(bytes.ReplaceAll(plain.Bytes(), []byte("XXX.sparse."), []byte("GNU.sparse."))); err != nil {
+		tb.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
 		tb.Fatal(err)
 	}
 	return b.Bytes()
@@ -163,15 +170,19 @@ func TestHostileArchives(t *testing.T) {
 		more entry
 		want string
 	}{
-		"climbing":         {file("../x"), `entry "../x": the name leads out`},
-		"climbing inside":  {file("root/../../x"), `entry "root/../../x": the name leads out`},
-		"absolute":         {file("/etc/passwd"), `entry "/etc/passwd": the name leads out`},
-		"odd":              {file("root//x"), `entry "root//x": the name leads out`},
-		"climbing folder":  {entry{tar.Header{Typeflag: tar.TypeDir, Name: "../x/"}, ""}, `entry "../x/": the name leads out`},
-		"symbolic link":    {special(tar.TypeSymlink, "/etc/passwd"), `entry "root/x": type '2'`},
-		"hard link":        {special(tar.TypeLink, "meta.json"), `entry "root/x": type '1'`},
-		"device":           {special(tar.TypeBlock, ""), `entry "root/x": type '4'`},
-		"fifo":             {special(tar.TypeFifo, ""), `entry "root/x": type '6'`},
+		"climbing":        {file("../x"), `entry "../x": the name leads out`},
+		"climbing inside": {file("root/../../x"), `entry "root/../../x": the name leads out`},
+		"absolute":        {file("/etc/passwd"), `entry "/etc/passwd": the name leads out`},
+		"odd":             {file("root//x"), `entry "root//x": the name leads out`},
+		"climbing folder": {entry{tar.Header{Typeflag: tar.TypeDir, Name: "../x/"}, ""}, `entry "../x/": the name leads out`},
+		"symbolic link":   {special(tar.TypeSymlink, "/etc/passwd"), `entry "root/x": type '2'`},
+		"hard link":       {special(tar.TypeLink, "meta.json"), `entry "root/x": type '1'`},
+		"device":          {special(tar.TypeBlock, ""), `entry "root/x": type '4'`},
+		"fifo":            {special(tar.TypeFifo, ""), `entry "root/x": type '6'`},
+		// tarGz makes GNU of XXX: the writer would leave such records out.
+		"sparse": {entry{tar.Header{Typeflag: tar.TypeReg, Name: "root/x", Format: tar.FormatPAX, PAXRecords: map[string]string{
+			"XXX.sparse.major": "0", "XXX.sparse.minor": "1", "XXX.sparse.numblocks": "1", "XXX.sparse.map": "99999999,1", "XXX.sparse.size": "100000000",
+		}}, "x"}, `entry "root/x": a sparse file`},
 		"twice":            {file("meta.json"), `entry "meta.json" stands twice`},
 		"twice, with dot":  {file("./run.tsv"), `entry "run.tsv" stands twice`},
 		"not in the table": {file("root/etc/passwd"), `root/etc/passwd is in no table`},
@@ -352,6 +363,7 @@ func FuzzParseLooks(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(e["root.tsv"])
+	f.Add([]byte(rootHeader + "\n/\t\t\t\n")) // a look in no way
 	f.Fuzz(func(t *testing.T, b []byte) {
 		looks, err := parseLooks(b)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,6 +129,8 @@ func parseLooks(b []byte) (map[look]answer, error) {
 		var a answer
 		var err error
 		switch {
+		case !slices.Contains([]string{wayRead, wayList, wayLink, wayExists}, key.way):
+			return nil
 		case f[2] != "ok":
 			a.failure, err = parseFailure(f[2], f[3])
 		case key.way == wayRead:
@@ -135,10 +138,8 @@ func parseLooks(b []byte) (map[look]answer, error) {
 			err = json.Unmarshal([]byte(f[3]), &a.names)
 		case key.way == wayLink:
 			err = json.Unmarshal([]byte(f[3]), &a.target)
-		case key.way == wayExists:
-			err = json.Unmarshal([]byte(f[3]), &a.exists)
 		default:
-			return nil
+			err = json.Unmarshal([]byte(f[3]), &a.exists)
 		}
 		if err != nil {
 			return fmt.Errorf("detail %q: %w", f[3], err)
