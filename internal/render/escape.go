@@ -54,22 +54,27 @@ func hidden(r rune) bool {
 // middle of a line or at its start.
 var markdownEscapes = strings.NewReplacer(
 	`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `|`, `\|`, `~`, `\~`, `$`, `\$`, `#`, `\#`,
-	`!`, `\!`, `@`, `\@`, `<`, `&lt;`, `>`, `&gt;`, `&`, `&amp;`,
+	`!`, `\!`, `<`, `&lt;`, `>`, `&gt;`, `&`, `&amp;`,
 	`://`, `\://`, `www.`, `www\.`, // GitHub makes links of bare addresses
 )
 
-// escapeMarkdown makes text stand for itself in Markdown, in a table's cell
-// too. Addresses do not become links.
-func escapeMarkdown(s string) string {
-	s = markdownEscapes.Replace(Escape(s))
-	// A list or a rule begins only where the line does.
-	if s != "" && strings.ContainsRune("+-=", rune(s[0])) {
-		s = `\` + s
+// escapeMarkdown makes text stand for itself within a line of Markdown, in a
+// table's cell too. Addresses of pages do not become links.
+func escapeMarkdown(s string) string { return markdownEscapes.Replace(Escape(s)) }
+
+// escapeMarkdownLine does so where a line begins: there a list, a heading's
+// underline or a rule could begin too.
+func escapeMarkdownLine(s string) string {
+	s = escapeMarkdown(s)
+	if s == "" {
+		return s
 	}
-	if rest := strings.TrimLeft(s, "0123456789"); len(rest) < len(s) && rest != "" && (rest[0] == '.' || rest[0] == ')') {
-		if len(rest) == 1 || rest[1] == ' ' {
-			s = s[:len(s)-len(rest)] + `\` + rest
-		}
+	if strings.ContainsRune("+-=", rune(s[0])) {
+		return `\` + s
+	}
+	rest := strings.TrimLeft(s, "0123456789")
+	if digits := len(s) - len(rest); digits > 0 && rest != "" && (rest[0] == '.' || rest[0] == ')') {
+		return s[:digits] + `\` + rest
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -73,7 +74,7 @@ type plainGrid struct {
 	columns []Column
 	gap     string
 	widths  []int
-	line    strings.Builder
+	line    []byte
 }
 
 func (g *plainGrid) Start(w io.Writer) error {
@@ -116,21 +117,22 @@ func (g *plainGrid) draw(cells []string, f tw.Formatting) {
 			g.widths[i] = f.Row.Widths.Get(i)
 		}
 	}
-	g.line.Reset()
-	owed := 0 // blanks not yet written: none is where nothing follows
+	g.line = g.line[:0]
 	for i, c := range cells {
-		blank := g.widths[i] - width(c)
+		blanks := g.widths[i] - width(c)
 		if g.columns[i].Align == Right {
-			owed += blank
-			blank = 0
+			g.line = append(appendBlanks(g.line, blanks), c...)
+		} else {
+			g.line = appendBlanks(append(g.line, c...), blanks)
 		}
-		if c != "" {
-			g.line.WriteString(strings.Repeat(" ", max(owed, 0)))
-			g.line.WriteString(c)
-			owed = 0
-		}
-		owed += blank + len(g.gap)
+		g.line = append(g.line, g.gap...)
 	}
-	g.line.WriteByte('\n')
-	_, _ = io.WriteString(g.w, g.line.String()) // the Printer below keeps the error
+	_, _ = g.w.Write(append(bytes.TrimRight(g.line, " "), '\n')) // the Printer below keeps the error
+}
+
+func appendBlanks(b []byte, n int) []byte {
+	for ; n > 0; n-- {
+		b = append(b, ' ')
+	}
+	return b
 }

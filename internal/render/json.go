@@ -224,12 +224,8 @@ func (e *encoder) shut(b byte, none bool) {
 }
 
 func (e *encoder) line() {
-	const blanks = "                                                                "
 	if e.indent {
-		e.b = append(e.b, '\n')
-		for n := 2 * e.depth; n > 0; n -= len(blanks) {
-			e.b = append(e.b, blanks[:min(n, len(blanks))]...)
-		}
+		e.b = appendBlanks(append(e.b, '\n'), 2*e.depth)
 	}
 }
 

@@ -28,7 +28,7 @@ func (m markdown) block(b Block) error {
 	case Heading:
 		m.Print(strings.Repeat("#", max(b.Level, 1)), " ", escapeMarkdown(b.Text), "\n")
 	case Paragraph:
-		m.Print(escapeMarkdown(string(b)), "\n")
+		m.Print(escapeMarkdownLine(string(b)), "\n")
 	case Fields:
 		for _, f := range b {
 			m.Print("- **", escapeMarkdown(f.Label), ":** ", escapeMarkdown(f.Text), "\n")
@@ -40,7 +40,7 @@ func (m markdown) block(b Block) error {
 		return m.table(b)
 	case Bullets:
 		for _, s := range b {
-			m.Print("- ", escapeMarkdown(s), "\n")
+			m.Print("- ", escapeMarkdownLine(s), "\n")
 		}
 	case Findings:
 		for _, f := range b.worstFirst() {
@@ -61,11 +61,11 @@ func (m markdown) finding(f finding.Finding, withEvidence bool) {
 	}
 	m.Print(escapeMarkdown(f.Seen), " (", escapeMarkdown(f.Check), ")\n")
 	if f.Advice != "" {
-		m.Print("  ", escapeMarkdown(f.Advice), "\n")
+		m.Print("  ", escapeMarkdownLine(f.Advice), "\n")
 	}
 	if withEvidence {
 		for _, e := range f.Evidence {
-			m.Print("  - ", escapeMarkdown(evidence(e)), "\n")
+			m.Print("  - ", escapeMarkdownLine(evidence(e)), "\n")
 		}
 	}
 	if len(f.Commands) == 0 {
@@ -107,7 +107,7 @@ func (m markdown) table(t Table) error {
 		return err
 	}
 	for _, n := range t.notes() {
-		m.Print("\n", escapeMarkdown(n), "\n")
+		m.Print("\n", escapeMarkdownLine(n), "\n")
 	}
 	return nil
 }

@@ -48,9 +48,9 @@ type text struct {
 func (t text) block(b Block) error {
 	switch b := b.(type) {
 	case Heading:
-		t.Print(Escape(b.Text), "\n")
+		t.line(Escape(b.Text))
 		if b.Level == 1 {
-			t.Print(strings.Repeat("=", min(width(Escape(b.Text)), t.Width)), "\n")
+			t.line(strings.Repeat("=", min(width(Escape(b.Text)), t.Width)))
 		}
 	case Paragraph:
 		t.hang("", "", string(b))
@@ -71,6 +71,9 @@ func (t text) block(b Block) error {
 	}
 	return nil
 }
+
+// line writes a line that is not wrapped, without blanks at its end.
+func (t text) line(s string) { t.Print(strings.TrimRight(s, " "), "\n") }
 
 // hang writes text wrapped to the page, with one prefix for its first line and
 // another for the rest. The prefixes are equally wide.
@@ -94,7 +97,7 @@ func (t text) fields(fields Fields) {
 	for _, f := range fields {
 		label := Escape(f.Label)
 		if width(label) > column || f.Text == "" {
-			t.Print(label, "\n")
+			t.line(label)
 			label = ""
 		}
 		t.hang(label+rest[width(label):], rest, f.Text)
@@ -118,7 +121,7 @@ func (t text) findings(f Findings) {
 		t.hang(t.colored(item.Verdict, word)+rest[len(word):], rest, head+" ["+item.Check+"]")
 		t.hang(rest, rest, item.Advice)
 		for _, c := range item.Commands {
-			t.Print(rest, "  ", Escape(c), "\n")
+			t.line(rest + "  " + Escape(c))
 		}
 		if f.Evidence {
 			for _, e := range item.Evidence {

@@ -5,7 +5,7 @@ import "strings"
 // wrap breaks text at blanks into lines of at most so many columns. A word
 // that is longer than a line is broken inside.
 func wrap(s string, columns int) []string {
-	columns = max(columns, 8)
+	columns = max(columns, 8) // any character fits
 	var lines []string
 	line, used := strings.Builder{}, 0
 	end := func() {
@@ -51,16 +51,14 @@ func cut(s string, columns int) string {
 	return takeLeft(s, (room+1)/2) + mark + takeRight(s, room/2)
 }
 
-// takeLeft is as much of the beginning as fits into so many columns, at least
-// one character.
+// takeLeft is as much of the beginning as fits into so many columns.
 func takeLeft(s string, columns int) string {
 	used := 0
 	for i, r := range s {
-		n := width(string(r))
-		if i > 0 && used+n > columns {
+		used += width(string(r))
+		if used > columns {
 			return s[:i]
 		}
-		used += n
 	}
 	return s
 }
