@@ -44,13 +44,12 @@ func Run(ctx context.Context, env Env) int {
 		Version:         Version(),
 		HideHelpCommand: true,
 		// -v is left for commands; the long form is what scripts use.
-		HideVersion:          true,
-		Flags:                []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version and exit"}},
-		Writer:               env.Stdout,
-		ErrWriter:            env.Stderr,
-		ExitErrHandler:       func(*cli.Context, error) {},
-		OnUsageError:         func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
-		EnableBashCompletion: true,
+		HideVersion:    true,
+		Flags:          []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version and exit"}},
+		Writer:         env.Stdout,
+		ErrWriter:      env.Stderr,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
 		Commands: []*cli.Command{
 			reportCommand(env),
 			captureCommand(env),
@@ -65,6 +64,9 @@ func Run(ctx context.Context, env Env) int {
 		return unknownCommand(c, app.Commands)
 	}
 	harden(app.Commands)
+	if len(env.Args) > 1 && env.Args[1] == completeWord {
+		return complain(env.Stderr, complete(env.Stdout, app.Commands, env.Args[2:]))
+	}
 	err := app.RunContext(ctx, env.Args)
 	return complain(env.Stderr, err)
 }

@@ -28,11 +28,6 @@ func completionCommand(env Env) *cli.Command {
 		Description: "For bash, now and at the next login:\n\n" +
 			"   source <(xtm completion bash)\n" +
 			"   xtm completion bash > /etc/bash_completion.d/xtm",
-		BashComplete: func(c *cli.Context) {
-			if c.NArg() == 0 {
-				fmt.Fprintln(env.Stdout, "bash\nzsh\nfish") //nolint:errcheck // the shell went away
-			}
-		},
 		Action: func(c *cli.Context) error {
 			text, ok := shells[c.Args().First()]
 			if !ok || c.NArg() != 1 {
