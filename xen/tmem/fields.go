@@ -61,6 +61,7 @@ func (f *field) read() bool {
 		i++
 	}
 	if i == len(b)-1 {
+		f.next = len(f.line)
 		f.err = fmt.Errorf("ends in a comma: %s", quote(b))
 		return false
 	}
@@ -131,7 +132,7 @@ type identity struct{ slot, kind, low, high bool }
 // is the key of its number, PI or SI.
 func (p *parser) identify(pool *xen.TmemPool, id *identity, slot uint16) error {
 	var seen *bool
-	ok := true
+	var ok bool
 	switch p.f.key {
 	case slot:
 		seen = &id.slot

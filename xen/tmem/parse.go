@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/xen"
@@ -23,25 +22,15 @@ const (
 	maxLine = 4 << 10
 	// maxUnknown bounds what is kept of keys that no release prints.
 	maxUnknown = 256
-	// toolBuffer is the room that libxl, xend and most users of libxc give Xen
-	// for the text (tools/libxl/libxl.c, 4.0.1–4.12).
-	toolBuffer = 32 << 10
 )
-
-// Spare is more than any line of a listing takes up. Xen leaves out what does
-// not fit its caller's buffer, and not always the end: the T line of 4.4 and
-// later, two bytes, fits where no pool does. So an answer that leaves fewer
-// bytes of its buffer may lack pools without a trace, and whoever calls Xen
-// asks again with a larger one (xen/common/tmem_control.c, tmemc_list, 4.12).
-const Spare = 512
 
 // Parse reads the text of TMEM_LIST as xl tmem-list and xm tmem-list print it,
 // of any release from 4.0.0 to 4.12, long or short, of all clients or of one.
 //
 // What the text does not say is absent. Listing.Truncated is set where it
-// cannot be whole, or where it fills xl's buffer, see Spare. An empty text is
-// cause.ErrNoData; anything that Xen does not print is an error with the line's
-// number. At most 4 MiB are read.
+// cannot be whole, or where it fills xl's buffer of 32 KiB, so that lines may
+// lack without a trace. An empty text is cause.ErrNoData; anything that Xen does
+// not print is an error with the line's number. At most 4 MiB are read.
 func Parse(r io.Reader) (xen.Listing, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxText+1))
 	if err != nil {
@@ -51,8 +40,12 @@ func Parse(r io.Reader) (xen.Listing, error) {
 }
 
 // ParseBytes is Parse for a text in memory. It keeps no part of text.
-func ParseBytes(text []byte) (xen.Listing, error) {
-	p := newParser(text)
+func ParseBytes(text []byte) (xen.Listing, error) { return ParseAnswer(text, toolBuffer) }
+
+// ParseAnswer is ParseBytes for what Xen wrote into a buffer of so many bytes,
+// up to the first NUL.
+func ParseAnswer(text []byte, buffer int) (xen.Listing, error) {
+	p := newParser(text, buffer)
 	if err := p.run(); err != nil {
 		return xen.Listing{}, fmt.Errorf("parse tmem listing: %w", err)
 	}
@@ -73,6 +66,7 @@ func ParseBytes(text []byte) (xen.Listing, error) {
 // (xen/common/tmem_control.c, tmemc_list, 4.12).
 type parser struct {
 	text   []byte
+	buffer int // what Xen had room for
 	line   int // number of the current line, from 1
 	lines  int // records read so far
 	last   byte
@@ -85,8 +79,8 @@ type parser struct {
 	f      field
 }
 
-func newParser(text []byte) *parser {
-	p := &parser{text: text}
+func newParser(text []byte, buffer int) *parser {
+	p := &parser{text: text, buffer: buffer}
 	// Room is made for as many lines as there seem to be, but a text cannot ask
 	// for more by what it looks like.
 	const most = 8192
@@ -133,10 +127,7 @@ func (p *parser) cutOr(line []byte, off, end int, newline bool) error {
 		p.last = line[0]
 		return nil
 	}
-	// A C line is written without a look at the buffer's end. xl then prints
-	// what lies before it and adds a newline, so that a cut line may have one.
-	beyond := off < toolBuffer && end > toolBuffer
-	if p.l.Host.Has() && !p.ended && (beyond || len(bytes.TrimSpace(p.text[end:])) == 0) {
+	if p.isCut(line, off, end) {
 		p.l.Truncated = fmt.Sprintf("line %d is cut off", p.line)
 		return nil
 	}
@@ -144,6 +135,7 @@ func (p *parser) cutOr(line []byte, off, end int, newline bool) error {
 }
 
 func (p *parser) record(line []byte) error {
+	p.f = field{record: line[0], line: line, next: 2}
 	switch {
 	case p.ended:
 		return fmt.Errorf("the T line ends a listing, this is behind it: %s", quote(line))
@@ -157,7 +149,6 @@ func (p *parser) record(line []byte) error {
 	case len(line) < 2 || line[1] != '=':
 		return fmt.Errorf("not a line of a tmem listing: %s", quote(line))
 	}
-	p.f = field{record: line[0], line: line, next: 2}
 	switch line[0] {
 	case 'G':
 		return p.host(line)
@@ -168,8 +159,11 @@ func (p *parser) record(line []byte) error {
 	case 'P':
 		return p.pool(line)
 	case 'T':
-		p.ended = true
-		return p.cycles()
+		err := p.cycles()
+		if p.ended = err == nil; !p.ended {
+			p.l.Cycles = nil
+		}
+		return err
 	}
 	return fmt.Errorf("no release prints %q lines: %s", line[0], quote(line))
 }
@@ -319,71 +313,4 @@ func (p *parser) cycles() error {
 		*[...]*int64{&c.Samples, &c.Total, &c.Max, &c.Min}[kind] = p.f.value
 	}
 	return p.f.err
-}
-
-// finish judges the listing as a whole once its lines are read.
-func (p *parser) finish() error {
-	if p.lines == 0 {
-		return fmt.Errorf("it is empty: %w", cause.ErrNoData)
-	}
-	l := &p.l
-	host, whole := l.Host.Get()
-	switch {
-	case l.Truncated != "":
-	case whole && !p.ended:
-		l.Truncated = "it has no T line: the answer was longer than the buffer that Xen was given"
-		p.dropCut(host.Ephemeral.Now.Has())
-	case !whole && (p.ended || len(l.Shared) > 0):
-		l.Truncated = "it has no G line"
-	case whole && p.nearlyFull():
-		l.Truncated = fmt.Sprintf("it fills the buffer of %d bytes that xl gives Xen: pools that did not fit are left out without a trace", toolBuffer)
-	}
-	if p.orphan != nil && l.Truncated == "" {
-		return p.orphan
-	}
-	p.hand()
-	if l.Truncated == "" {
-		p.recoverShared()
-	}
-	p.noteShared()
-	return nil
-}
-
-// dropCut drops a last line that can be read but lacks the end of its form.
-func (p *parser) dropCut(long bool) {
-	l := &p.l
-	switch p.last {
-	case 'C':
-		n := len(l.Clients) - 1
-		if c := &l.Clients[n]; !c.PersistentGets.Has() || long != c.NoCompressRoom.Has() {
-			l.Clients = l.Clients[:n]
-		}
-	case 'P':
-		n := len(p.pools) - 1
-		if long != p.pools[n].ObjFlushTries.Has() {
-			p.pools = p.pools[:n]
-		}
-	}
-}
-
-// nearlyFull tells whether xl's buffer may have been too small, see Spare. xl
-// adds a newline.
-func (p *parser) nearlyFull() bool {
-	n := len(p.text)
-	return n <= toolBuffer+1 && n+Spare > toolBuffer
-}
-
-// hand gives each client its pools, which lie in the order of the clients.
-func (p *parser) hand() {
-	rest := p.pools
-	for i := range p.l.Clients {
-		c := &p.l.Clients[i]
-		n := 0
-		for n < len(rest) && rest[n].Client.Or(0) == c.ID {
-			n++
-		}
-		if n > 0 {
-			c.Pools, rest = rest[:n:n], rest[n:]
-		}
-	}
 }

@@ -9,19 +9,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/xen"
 	"xtm/xen/tmem"
 	"xtm/xen/tmem/tmemtest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // samples are the listings below a folder of testdata by their path in it.
-func samples(t testing.TB, folder string) map[string][]byte {
-	t.Helper()
+func samples(tb testing.TB, folder string) map[string][]byte {
+	tb.Helper()
 	m := map[string][]byte{}
 	root := filepath.Join("testdata", folder)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -33,22 +33,26 @@ func samples(t testing.TB, folder string) map[string][]byte {
 		return err
 	})
 	if err != nil || len(m) == 0 {
-		t.Fatalf("no samples in %s: %v", root, err)
+		tb.Fatalf("no samples in %s: %v", root, err)
 	}
 	return m
 }
 
-func parse(t testing.TB, text []byte) xen.Listing {
-	t.Helper()
+func parse(tb testing.TB, text []byte) xen.Listing {
+	tb.Helper()
 	l, err := tmem.ParseBytes(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }
 
 // same compares listings through the unexported part of opt.Value.
-func same(t testing.TB, got, want any) {
+func same(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, got, want any,
+) {
 	t.Helper()
 	if reflect.DeepEqual(got, want) {
 		return
@@ -122,7 +126,8 @@ func TestLoadedHost(t *testing.T) {
 	want := []xen.Count{
 		opt.Of[int64](30720), opt.Of[int64](169568), opt.Of[int64](57006), opt.Of[int64](71622), opt.Of[int64](14616),
 		opt.Of[int64](337920), opt.Of[int64](514080), opt.Of[int64](0),
-		opt.Of[int64](255), opt.Of[int64](165225), opt.Of[int64](14536), {},
+		opt.Of[int64](255), opt.Of[int64](165225), opt.Of[int64](14536),
+		{},
 	}
 	same(t, got, want)
 	if web.Persistent || !db.Persistent || db.Shared || db.Client != opt.Of(units.DomID(2)) || db.ID != 1 {

@@ -28,6 +28,10 @@ const (
 	ListFailed ListOutcome = "failed"
 )
 
+// concluder makes the answer of an advice and of evidence, a format and its
+// values, that goes on behind the hypervisor's name.
+type concluder func(answer xen.TmemAnswer, advice, evidence string, args ...any) xen.TmemState
+
 // ListAnswer is what came of asking Xen for its tmem listing.
 type ListAnswer struct {
 	Outcome ListOutcome
@@ -40,9 +44,9 @@ const (
 
 	adviceRemoved     = "Transcendent Memory was removed in Xen 4.13 and cannot be had there; " + stillWorks
 	adviceOff         = "if every guest on this host is trusted, run xtm enable-tmem and reboot"
-	adviceExploitable = "leave it off: in this release a guest that may use tmem can attack the host (XSA-15); the repair is in Xen 4.1.4, 4.2.1 and 4.3.0"
+	adviceExploitable = "leave it off: in this release any guest can attack the host through tmem (XSA-15); the repair is in Xen 4.1.4, 4.2.1 and 4.3.0"
 	adviceCompiledOut = "it needs a hypervisor that was built with CONFIG_TMEM=y; without it " + stillWorks
-	adviceRAM         = "Xen cannot have tmem with that much memory; xen.gz mem= below 5 TB would allow it"
+	adviceRAM         = "Xen switches tmem off on hosts with more than about 5 TB of memory; " + stillWorks
 	adviceFailed      = "look at xl dmesg from the boot on; a reboot tries again"
 	adviceLook        = "look for tmem in xl info's xen_commandline and in xl dmesg"
 )
@@ -60,32 +64,32 @@ func State(host xen.Host, list ListAnswer) xen.TmemState {
 	if v.Known() {
 		name = "Xen " + v.String()
 	}
-	no := func(answer xen.TmemAnswer, advice, format string, args ...any) xen.TmemState {
+	conclude := func(answer xen.TmemAnswer, advice, format string, args ...any) xen.TmemState {
 		return xen.TmemState{Answer: answer, Evidence: name + " " + fmt.Sprintf(format, args...), Advice: advice}
 	}
 	if seen := works(f, list); seen != "" {
-		return no(xen.TmemOn, "", "%s", seen)
+		return conclude(xen.TmemOn, "", "%s", seen)
 	}
 	if f.Removed {
-		return no(xen.TmemRemoved, adviceRemoved, "has no tmem: 4.12 was the last release with it")
+		return conclude(xen.TmemRemoved, adviceRemoved, "has no tmem: 4.12 was the last release with it")
 	}
 	if v.Known() && !f.Exists {
-		return no(xen.TmemCompiledOut, "tmem came with Xen 4.0 and went with 4.13", "is older than tmem")
+		return conclude(xen.TmemCompiledOut, "tmem came with Xen 4.0 and went with 4.13", "is older than tmem")
 	}
-	if s, ok := bootState(host, no); ok {
+	if s, ok := bootState(host, conclude); ok {
 		return s
 	}
 	switch {
 	case list.Outcome == ListNoCall && v.Known():
-		return no(xen.TmemCompiledOut, adviceCompiledOut, "answers the tmem call with ENOSYS: it was built without CONFIG_TMEM")
+		return conclude(xen.TmemCompiledOut, adviceCompiledOut, "answers the tmem call with ENOSYS: it was built without CONFIG_TMEM")
 	case list.Outcome == ListNoCall:
-		return no(xen.TmemUnknown, "find its version: from 4.13 on tmem is removed, before it was not compiled in", "has no tmem call (ENOSYS)")
+		return conclude(xen.TmemUnknown, "find its version: from 4.13 on tmem is removed, before it was not compiled in", "has no tmem call (ENOSYS)")
 	case list.Outcome == ListNoCommand && !v.Known():
-		return no(xen.TmemRemoved, adviceRemoved, "comes with an xl without tmem commands, as from 4.13 on")
+		return conclude(xen.TmemRemoved, adviceRemoved, "comes with an xl without tmem commands, as from 4.13 on")
 	case list.Outcome == ListNoDevice:
-		return no(xen.TmemOff, adviceEnable(f), "answers the tmem call with ENODEV: tmem was not switched on at boot")
+		return conclude(xen.TmemOff, adviceEnable(f), "answers the tmem call with ENODEV: tmem was not switched on at boot")
 	}
-	return commandLineState(host, f, list, no)
+	return commandLineState(host, f, list, conclude)
 }
 
 // works is what proves that tmem works; "" is no proof.
@@ -110,42 +114,42 @@ func works(f Features, list ListAnswer) string {
 }
 
 // bootState is what Xen said at boot, where the console ring still has it.
-func bootState(host xen.Host, answer func(xen.TmemAnswer, string, string, ...any) xen.TmemState) (xen.TmemState, bool) {
+func bootState(host xen.Host, conclude concluder) (xen.TmemState, bool) {
 	for _, line := range host.BootMessages {
 		said := strings.TrimSpace(strings.TrimPrefix(line, "(XEN) "))
 		switch BootLine(line) {
 		case BootInitialised:
-			return answer(xen.TmemOn, "", "said at boot %q", said), true
+			return conclude(xen.TmemOn, "", "said at boot %q", said), true
 		case BootFailed:
-			return answer(xen.TmemOff, adviceFailed, "said at boot %q", said), true
+			return conclude(xen.TmemOff, adviceFailed, "said at boot %q", said), true
 		case BootRAMLimit:
-			return answer(xen.TmemOff, adviceRAM, "said at boot %q", said), true
+			return conclude(xen.TmemOff, adviceRAM, "said at boot %q", said), true
 		case BootUnknownWord:
-			return answer(xen.TmemCompiledOut, adviceCompiledOut, "said at boot %q", said), true
+			return conclude(xen.TmemCompiledOut, adviceCompiledOut, "said at boot %q", said), true
 		}
 	}
 	return xen.TmemState{}, false
 }
 
 // commandLineState is the answer where only Xen's command line is left to tell.
-func commandLineState(host xen.Host, f Features, list ListAnswer, answer func(xen.TmemAnswer, string, string, ...any) xen.TmemState) xen.TmemState {
+func commandLineState(host xen.Host, f Features, list ListAnswer, conclude concluder) xen.TmemState {
 	cmdline, known := host.CommandLine.Get()
 	on, word := Enabled(cmdline, host.Version)
 	switch {
 	case known && !on && word == "":
-		return answer(xen.TmemOff, adviceEnable(f), "has no tmem on its command line")
+		return conclude(xen.TmemOff, adviceEnable(f), "has no tmem on its command line")
 	case known && !on:
-		return answer(xen.TmemOff, adviceEnable(f), "has %q on its command line", word)
+		return conclude(xen.TmemOff, adviceEnable(f), "has %q on its command line", word)
 	case known && list.Outcome != ListOK && host.Version.Known() && !f.BuiltByDefault:
-		return answer(xen.TmemUnknown, adviceLook, "has %q on its command line, but may have been built without tmem, and it did not list its clients", word)
+		return conclude(xen.TmemUnknown, adviceLook, "has %q on its command line, but may have been built without tmem, and it did not list its clients", word)
 	case known:
-		return answer(xen.TmemOn, "", "has %q on its command line", word)
+		return conclude(xen.TmemOn, "", "has %q on its command line", word)
 	case list.Outcome != ListOK:
-		return answer(xen.TmemUnknown, adviceLook, "shows neither its command line nor a tmem listing")
+		return conclude(xen.TmemUnknown, adviceLook, "shows neither its command line nor a tmem listing")
 	case hasPools(list.Listing):
-		return answer(xen.TmemOn, "", "has tmem pools of guests")
+		return conclude(xen.TmemOn, "", "has tmem pools of guests")
 	}
-	return answer(xen.TmemUnknown, adviceLook, "lists no tmem pool, which is the same whether tmem is off or unused, and its command line is not known")
+	return conclude(xen.TmemUnknown, adviceLook, "lists no tmem pool, which is the same whether tmem is off or unused, and its command line is not known")
 }
 
 func hasPools(l xen.Listing) bool {

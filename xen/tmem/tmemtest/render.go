@@ -137,9 +137,9 @@ type count struct {
 }
 
 // line is one line of the text.
-type line struct{ bytes.Buffer }
+type line struct{ b []byte }
 
-func (b *line) text(format string, args ...any) { fmt.Fprintf(b, format, args...) }
+func (b *line) text(format string, args ...any) { b.b = fmt.Appendf(b.b, format, args...) }
 
 func (b *line) counts(cs []count) {
 	for _, c := range cs {
@@ -156,10 +156,7 @@ func (b *line) uint32(key string, c xen.Count) {
 	}
 }
 
-func (b *line) end() []byte {
-	b.WriteByte('\n')
-	return b.Bytes()
-}
+func (b *line) end() []byte { return append(b.b, '\n') }
 
 func hostLine(h xen.TmemHost) []byte {
 	var b line
