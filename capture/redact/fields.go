@@ -170,7 +170,7 @@ var settings = []string{
 }
 
 // simple is a string that is no name: a number, a switch, nothing.
-var simple = regexp.MustCompile(`^(?:-?[0-9.]*|True|False|<\w+>|\(null\)|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])$`)
+var simple = regexp.MustCompile(`^(?:-?[0-9]*(?:\.[0-9]+)?|True|False|<\w+>|\(null\)|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])$`)
 
 // configuration replaces names, uuids and MACs, and takes out every string that
 // is neither a setting nor a guest's kernel command line.

@@ -70,9 +70,15 @@ func (f *finder) replace(b []byte) []byte {
 			continue
 		}
 		n := f.names[text[i:i+minFound]][at]
-		out = append(append(out, b[done:i]...), f.given[n]...)
-		i += len(n)
-		done = i
+		end := i + len(n)
+		out = append(out, b[done:i]...)
+		// web1 is not dom-21 where web is dom-2.
+		if i > 0 && inWord(text[i-1]) || end < len(text) && inWord(text[end]) {
+			out = append(append(append(out, '['), f.given[n]...), ']')
+		} else {
+			out = append(out, f.given[n]...)
+		}
+		i, done = end, end
 	}
 	if out == nil {
 		return b

@@ -172,7 +172,7 @@ var rules = []*regexp.Regexp{
 	// http://user:password@host, iscsi://user%password@host
 	regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)([^\s"']+)@`),
 	// netroot=iscsi:user:password@host::::target
-	regexp.MustCompile(`(?i)(iscsi:)([^\s"'/]+)@`),
+	regexp.MustCompile(`(?i)(iscsi:)((?:[^\s"'/]|/[^\s"'/])[^\s"']*)@`),
 	// rd.iscsi.password=…, vncpasswd='…', key=…, password = "…"
 	regexp.MustCompile(`(?i)([\w.-]*(?:` + secretWord + `|key)[\w.-]*["']?(?:[ \t]+=[ \t]*|=))` + value),
 	// token: …
