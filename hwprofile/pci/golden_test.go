@@ -41,6 +41,7 @@ func ids2014(t *testing.T) *pci.IDs {
 }
 
 func TestGoldenX10SAE(t *testing.T) {
+	pcitest.InMemory(t)
 	topology := pci.NewTopology(readX10SAE(t))
 	published := readFile(t, "x10sae-lspci-tv.txt")
 	names := pci.EmbeddedIDs().Overlay(ids2014(t))

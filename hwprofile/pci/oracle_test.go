@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"xtm/hwprofile/pci"
 	"xtm/hwprofile/pci/pcitest"
@@ -214,7 +215,7 @@ func TestOracle(t *testing.T) {
 }
 
 // checkOnce fails unless each device stands in the tree exactly once.
-func checkOnce(t *testing.T, topology *pci.Topology, want int) {
+func checkOnce(t rapid.TB, topology *pci.Topology, want int) {
 	t.Helper()
 	seen := map[pci.Address]int{}
 	var walk func(b pci.Bus)
