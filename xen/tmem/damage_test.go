@@ -221,6 +221,17 @@ func TestOverflowOfXL(t *testing.T) {
 	}
 }
 
+// libxl's buffer is on its stack: where Xen filled it to the end, what lies
+// behind it is printed too.
+func TestGarbageBehindTheBuffer(t *testing.T) {
+	head := pad(t, "G=Tt:1,Ec:5\n", "", 32740)
+	text := head + "C=CI:7,ww:0,co:0,fr:0,Tc:0,G\x7f,\x10\x00\n\x01more\n\n"
+	l := parse(t, []byte(text))
+	if want := strings.Count(head, "C="); len(l.Clients) != want || !strings.HasSuffix(l.Truncated, "is cut off") {
+		t.Errorf("%d clients, want %d; truncated: %q", len(l.Clients), want, l.Truncated)
+	}
+}
+
 func TestGarbageIsRefusedInBoundedMemory(t *testing.T) {
 	const size, most = 10 << 20, 24 << 20
 	random := make([]byte, size)

@@ -1,6 +1,7 @@
 package tmem_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,6 +93,16 @@ func TestSharedOddities(t *testing.T) {
 			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\nS=SI:4,PT:ES,U0:2,U1:0,SC:8\nT\n",
 			[]sharedPool{{0, [2]uint64{1, 0}, one, false, xen.Count{}}, {4, [2]uint64{2, 0}, eight, false, xen.Count{}}},
 		},
+		// More uuids than Xen has slots: then nothing is known of any.
+		"too many": {
+			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\n" + manyPools(17) + "T\n",
+			[]sharedPool{{0, [2]uint64{1, 0}, one, false, xen.Count{}}, {ID: -1, Lost: true}},
+		},
+		// Sharers that cannot be read fit no pool.
+		"sharers that are none": {
+			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:x\n" + manyPools(3) + "T\n",
+			[]sharedPool{{0, [2]uint64{1, 0}, one, false, xen.Count{}}, {ID: -1, Lost: true}},
+		},
 		// Without all P lines a match proves nothing.
 		"truncated": {
 			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:8\nC=CI:8\nP=CI:8,PI:0,PT:ES,U0:2,U1:0\n",
@@ -103,6 +114,16 @@ func TestSharedOddities(t *testing.T) {
 			same(t, sharedPools(parse(t, []byte(tt.text))), tt.want)
 		})
 	}
+}
+
+// manyPools are n shared pools of domain 1, of uuids 1, 2, 3, ….
+func manyPools(n int) string {
+	var b strings.Builder
+	b.WriteString("C=CI:1\n")
+	for i := range n {
+		fmt.Fprintf(&b, "P=CI:1,PI:%d,PT:ES,U0:%x,U1:0\n", i, i+1)
+	}
+	return b.String()
 }
 
 func TestSixteenSharedPools(t *testing.T) {
