@@ -72,7 +72,12 @@ func FuzzText(f *testing.F) {
 			Rows: [][]Cell{{Str(s), Size(7)}, {Str("x"), {}}}, Absent: s, Notes: []string{s},
 		}
 		doc := Document{
-			Heading{1, s}, Paragraph(s), Fields{{s, s, s}}, table, Bullets{s}, Hints{s},
+			Heading{1, s},
+			Paragraph(s),
+			Fields{{s, s, s}},
+			table,
+			Bullets{s},
+			Hints{s},
 			Findings{List: findingsOf(s), Evidence: true},
 		}
 		var b bytes.Buffer

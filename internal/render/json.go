@@ -112,7 +112,7 @@ func (e *encoder) value(v reflect.Value) error {
 	p := e.plan(v.Type())
 	switch {
 	case p.optional:
-		inner := v.Addr().Interface().(interface{ Ptr() any }).Ptr() //nolint:errcheck,forcetypeassert // newPlan saw the method
+		inner := v.Addr().Interface().(interface{ Ptr() any }).Ptr() // newPlan saw the method
 		if inner == nil {
 			e.b = append(e.b, "null"...)
 			return nil
@@ -186,7 +186,7 @@ func (e *encoder) object(v reflect.Value, fields []field) error {
 
 func (f field) zero(v reflect.Value) bool {
 	if f.isZero {
-		return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() //nolint:errcheck,forcetypeassert // newPlan saw the method
+		return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() // newPlan saw the method
 	}
 	return v.IsZero()
 }

@@ -94,13 +94,13 @@ func count(w where, key, name string, unit render.Unit, get func(*domain) xen.Co
 }
 
 // share is a column of a ratio.
-func share(w where, key, name string, get func(*domain) report.Ratio) column[*domain] {
-	return number(w, key, name, render.Percent, func(d *domain) render.Cell { return shareCell(get(d)) })
+func share(key, name string, get func(*domain) report.Ratio) column[*domain] {
+	return number(always, key, name, render.Percent, func(d *domain) render.Cell { return shareCell(get(d)) })
 }
 
-// rate is a column of events per second.
-func rate(w where, key, name string, unit render.Unit, get func(*domain) report.Counter) column[*domain] {
-	return number(w, key+"_per_second", name, unit, func(d *domain) render.Cell { return rateCell(get(d)) })
+// rate is a column of pages per second.
+func rate(key, name string, get func(*domain) report.Counter) column[*domain] {
+	return number(always, key+"_per_second", name, "pages/s", func(d *domain) render.Cell { return rateCell(get(d)) })
 }
 
 func idCell(id opt.Value[units.DomID]) render.Cell {

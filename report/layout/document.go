@@ -131,9 +131,9 @@ func guests(r report.Report, domains []*domain, o Options, u render.Unit) []rend
 func troubles(r report.Report, o Options) []render.Block {
 	var blocks []render.Block
 	if len(r.Gaps) > 0 {
-		var fields render.Fields
-		for _, g := range r.Gaps {
-			fields = append(fields, render.Field{Label: g.What, Text: g.Why, Advice: g.Advice})
+		fields := make(render.Fields, len(r.Gaps))
+		for i, g := range r.Gaps {
+			fields[i] = render.Field{Label: g.What, Text: g.Why, Advice: g.Advice}
 		}
 		blocks = append(blocks, render.Heading{Level: 2, Text: "Not read"}, fields)
 	}

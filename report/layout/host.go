@@ -91,7 +91,7 @@ func findingsText(list []finding.Finding) string {
 		finding.Dangerous, finding.Bad, finding.Warning, finding.CouldNotTell, finding.TooFew, finding.Note, finding.Good,
 	} {
 		if n[v] > 0 {
-			parts = append(parts, strconv.Itoa(n[v])+" "+render.Word(v))
+			parts = append(parts, render.Word(v)+" "+strconv.Itoa(n[v]))
 		}
 	}
 	return strings.Join(parts, ", ") + "; see the end"

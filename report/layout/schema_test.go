@@ -126,8 +126,8 @@ func fill(t *testing.T, v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(t, v.Field(i))
+		for _, f := range v.Fields() {
+			fill(t, f)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
@@ -201,8 +201,7 @@ func TestSchemaNamesEveryField(t *testing.T) {
 		props := node["properties"].(map[string]any)
 		left := maps.Clone(props)
 		var required []string
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			at := where + "." + name
 			p, ok := props[name].(map[string]any)
