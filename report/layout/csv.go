@@ -1,19 +1,11 @@
 package layout
 
 import (
-	_ "embed"
-	"slices"
 	"time"
 
 	"xtm/internal/render"
 	"xtm/report"
 )
-
-//go:embed report.schema.json
-var schema []byte
-
-// SchemaJSON is the JSON Schema (2020-12) of a Report.
-func SchemaJSON() []byte { return slices.Clone(schema) }
 
 // CSV is the table for spreadsheets: one row for each domain, or with
 // Options.Pools for each pool. The columns do not depend on what there is to
