@@ -118,17 +118,20 @@ func screen(b []byte) (xen.Snapshot, error) {
 		snap.Gaps = append(snap.Gaps, gap(fmt.Sprintf("%d of %d domains", s.Hidden, s.Hidden+len(s.Domains)),
 			"the screen was too short to show them", "save the screen of a higher terminal"))
 	}
-	freeable, tells := s.Host.Freeable.Get()
-	if len(s.Clients) == 0 {
-		snap.Gaps = append(snap.Gaps, gap("tmem listing", "the screen has no Tmem lines: they were not switched on, or no domain has any figure", adviceKeyT))
-		snap.TmemState = tmem.State(s.Host, tmem.ListAnswer{})
-	} else {
+	if len(s.Clients) > 0 {
 		snap.Tmem = opt.Of(xen.Listing{Clients: s.Clients, TotalsOnly: true})
 		snap.Gaps = append(snap.Gaps, gap("attempted puts and gets", "a xentop screen counts successes only", adviceCapture))
 		snap.TmemState = xen.TmemState{Answer: xen.TmemOn, Evidence: fmt.Sprintf("xentop shows Tmem lines with figures for %d domains", len(s.Clients))}
+		return snap, nil
 	}
-	if tells && snap.TmemState.Answer == xen.TmemUnknown {
+	snap.TmemState = tmem.State(s.Host, tmem.ListAnswer{})
+	if freeable, ok := s.Host.Freeable.Get(); ok {
 		snap.TmemState = xen.TmemState{Answer: xen.TmemOn, Evidence: fmt.Sprintf("xentop shows %d KiB freeable, which only tmem has", freeable)}
+	}
+	if snap.TmemState.Answer == xen.TmemRemoved {
+		snap.Gaps = append(snap.Gaps, xen.Gap{What: "tmem listing", Why: snap.TmemState.Evidence, Cause: cause.NotSupported})
+	} else {
+		snap.Gaps = append(snap.Gaps, gap("tmem listing", "the screen has no Tmem lines: they were not switched on, or no domain has any figure", adviceKeyT))
 	}
 	return snap, nil
 }
@@ -151,6 +154,7 @@ func listing(b []byte) (xen.Snapshot, error) {
 		TmemState: tmem.State(xen.Host{}, tmem.ListAnswer{Outcome: tmem.ListOK, Listing: l}),
 		Gaps:      []xen.Gap{gap("memory of the host and of domains, their names", "a tmem listing has none of it", adviceCapture)},
 	}
+	snap.Domains = make([]xen.Domain, 0, len(l.Clients))
 	for _, c := range l.Clients {
 		snap.Domains = append(snap.Domains, xen.Domain{ID: opt.Of(c.ID)})
 	}

@@ -1,6 +1,6 @@
-// Package xentop reads what xentop prints: the table of its batch mode and the
-// whole screen of its interactive mode, plain or as a terminal recording. It is
-// apart from packages xl and saved because both read the same table.
+// Package xentop reads what xentop prints: the table of its batch mode, and the
+// screen of its interactive mode saved as text. It is apart from packages xl and
+// saved because both read the same table.
 package xentop
 
 import (

@@ -110,7 +110,7 @@ func (r *reader) oneByOne(l *xen.Listing) {
 	var first error
 	for _, id := range ids {
 		c := run.Cmd{Name: "xl", Args: []string{"tmem-list", "-l", strconv.Itoa(int(id))}}
-		one, err := xen.Listing{}, error(fmt.Errorf("xl tmem-list took more than %s for the others: %w", oneByOneBudget, errBudget))
+		one, err := xen.Listing{}, fmt.Errorf("xl tmem-list took more than %s for the others: %w", oneByOneBudget, errBudget)
 		if r.ctx.Err() == nil && r.snap.End.Sub(start) < oneByOneBudget {
 			var res run.Result
 			if res, err = r.output(c); err == nil {
