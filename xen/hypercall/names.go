@@ -1,0 +1,118 @@
+package hypercall
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"xtm/internal/opt"
+	"xtm/internal/units"
+	"xtm/xen"
+	"xtm/xen/xenstore/domkeys"
+)
+
+// xenstore adds what the hypervisor does not know of domains: their names, what
+// the toolstack wants of them, and what guests say of themselves. A key that is
+// not there is absent. After a failure of xenstore itself it is not asked again.
+func (r *reader) xenstore() {
+	k := &keys{r: r}
+	var nameless []string
+	for i := range r.snap.Domains {
+		d := &r.snap.Domains[i]
+		id := d.ID.Or(0)
+		k.domain(d, id)
+		if k.err != nil {
+			r.gap(fmt.Sprintf("names and targets of domains from %d on", id), k.err)
+			break
+		}
+		if d.Name == "" {
+			nameless = append(nameless, strconv.Itoa(int(id)))
+		}
+	}
+	if len(nameless) > 0 {
+		r.gap("name of domain "+strings.Join(nameless[:min(len(nameless), 5)], ", "),
+			fmt.Errorf("xenstore has none, of %d domains in all: %w", len(nameless), fs.ErrNotExist))
+	}
+	up, err := r.src.files.ReadFile("/proc/uptime")
+	r.gap("uptime of Dom0", err)
+	for i := range r.snap.Domains {
+		if d := &r.snap.Domains[i]; d.IsDom0() && err == nil {
+			d.Uptime = parseUptime(string(up))
+		}
+	}
+}
+
+// keys reads xenstore until it fails.
+type keys struct {
+	r   *reader
+	err error
+}
+
+// get returns a value; "" where there is none.
+func (k *keys) get(path string) string {
+	if k.err != nil {
+		return ""
+	}
+	s, err := k.r.src.store.Read(k.r.ctx, path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.err = err
+	}
+	return s
+}
+
+func (k *keys) domain(d *xen.Domain, id units.DomID) {
+	home := fmt.Sprintf("/local/domain/%d/", id)
+	d.Name = domkeys.Name(k.get(home + "name"))
+	d.Target = domkeys.KiB(k.get(home + "memory/target"))
+	d.StaticMax = domkeys.KiB(k.get(home + "memory/static-max"))
+	if id == 0 {
+		return
+	}
+	d.Guest = domkeys.Guest(func(key string) string { return k.get(home + key) }, k.r.hv.begin)
+	if d.Type == "" {
+		d.Type = domainType(k.get(fmt.Sprintf("/libxl/%d/type", id)))
+	}
+	// Both PV and HVM guests have their devices listed with the PV backend
+	// (X:tools/libs/light/libxl_pci.c, libxl__create_pci_backend).
+	devices := k.get(fmt.Sprintf("/local/domain/0/backend/pci/%d/0/num_devs", id))
+	if n, err := strconv.ParseUint(devices, 10, 16); err == nil || devices == "" && k.err == nil {
+		d.PCI = opt.Of(int(n))
+	}
+	// The path comes from the toolstack; "/vm/" keeps to where it writes.
+	if vm := k.get(home + "vm"); strings.HasPrefix(vm, "/vm/") {
+		d.Uptime = since(k.get(vm+"/start_time"), k.r.hv.begin)
+	}
+}
+
+// domainType keeps the types that xen.Domain knows.
+func domainType(s string) string {
+	switch s {
+	case "pv", "hvm", "pvh":
+		return s
+	}
+	return ""
+}
+
+// since reads a start_time such as "1795354329.15" and returns the whole seconds
+// from its second to now, as xl uptime does. A time to come is absent.
+func since(start string, now time.Time) opt.Value[time.Duration] {
+	whole, _, _ := strings.Cut(start, ".")
+	n, err := strconv.ParseInt(whole, 10, 40)
+	if err != nil || n <= 0 || now.Unix() < n {
+		return opt.Value[time.Duration]{}
+	}
+	return opt.Of(time.Duration(now.Unix()-n) * time.Second)
+}
+
+// parseUptime reads /proc/uptime: "66.27 103.94\n".
+func parseUptime(s string) opt.Value[time.Duration] {
+	whole, _, ok := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(whole, 10, 40)
+	if !ok || err != nil || n < 0 {
+		return opt.Value[time.Duration]{}
+	}
+	return opt.Of(time.Duration(n) * time.Second)
+}

@@ -1,0 +1,83 @@
+package hypercall
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"xtm/internal/cause"
+)
+
+// Refusal is the hypervisor's own "no". It wraps cause.ErrNotSupported where
+// the release or the build can never do it, cause.ErrNeedsRoot where this domain
+// may not, and cause.ErrNoData where what was asked about does not exist. The
+// errno is not wrapped: EPERM stands for two of these.
+type Refusal struct {
+	What  string // "read the tmem listing"
+	Errno syscall.Errno
+	Why   string
+	cause error
+}
+
+func (e *Refusal) Error() string {
+	s := e.What + ": Xen answers " + unix.ErrnoName(e.Errno)
+	if unix.ErrnoName(e.Errno) == "" {
+		s = fmt.Sprintf("%s: Xen answers error %d", e.What, int(e.Errno))
+	}
+	if e.Why != "" {
+		s += ": " + e.Why
+	}
+	return s
+}
+
+func (e *Refusal) Unwrap() error { return e.cause }
+
+// reason is what an errno of one kind of call means.
+type reason struct {
+	errno syscall.Errno
+	why   string
+	cause error
+}
+
+// reasons hold for each sysctl (X:xen/common/sysctl.c, 4.0–4.22).
+var reasons = []reason{
+	{syscall.EACCES, "it speaks another version of the sysctl interface", cause.ErrNotSupported},
+	{syscall.ENOSYS, "it has no such call", cause.ErrNotSupported},
+	{syscall.EOPNOTSUPP, "it does not do this", cause.ErrNotSupported},
+	{syscall.EPERM, "this domain may not ask, for it is not Dom0 or a security policy forbids it", cause.ErrNeedsRoot},
+	{syscall.EFAULT, "it could not reach our memory", nil},
+}
+
+// tmemReasons hold for tmem's control operations before those.
+var tmemReasons = []reason{
+	{syscall.ENODEV, "tmem was not switched on at boot", cause.ErrNotSupported},
+	{syscall.ENOSYS, "it was built without tmem", cause.ErrNotSupported},
+}
+
+// clientReasons hold for control operations on one domain before those: there
+// a plain -1, which is EPERM, means that the domain never used tmem
+// (X:xen/common/tmem.c, 4.0–4.7; tmem_control.c, 4.8–4.12).
+var clientReasons = append([]reason{
+	{syscall.EPERM, noClient, cause.ErrNoData},
+	{syscall.ENOENT, noClient, cause.ErrNoData},
+}, tmemReasons...)
+
+const noClient = "the domain is no tmem client, or this domain may not ask"
+
+// refused makes an error of an answer below zero; others are nil.
+func refused(what string, value int64, first ...reason) error {
+	if value >= 0 {
+		return nil
+	}
+	e := &Refusal{What: what, Errno: syscall.Errno(-value)}
+	for _, set := range [][]reason{first, reasons} {
+		for _, r := range set {
+			if r.errno == e.Errno {
+				e.Why, e.cause = r.why, r.cause
+				return e
+			}
+		}
+	}
+	return e
+}
