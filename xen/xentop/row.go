@@ -88,7 +88,7 @@ func parseRow(line string) (xen.Domain, bool) {
 		Name:  strings.ToValidUTF8(strings.Trim(line[:at], " "), "\ufffd"),
 		State: stateOf(line[at : at+stateWidth]),
 	}
-	f := fields(line[at+stateWidth:])
+	f := words(line[at+stateWidth:])
 	cpu, okCPU := f.number()
 	okCPUShare := f.share()
 	current, okCurrent := f.number()
@@ -149,39 +149,46 @@ func stateOf(s string) xen.State {
 	}
 }
 
-// fieldList takes words from the front of a row.
-type fieldList []string
+// words are taken from the front of a row.
+type words string
 
-func fields(s string) fieldList { return strings.Fields(s) }
+// peek returns the next word, "" at the end, and what follows it.
+func (w words) peek() (string, words) {
+	s := strings.TrimLeft(string(w), " ")
+	if i := strings.IndexByte(s, ' '); i >= 0 {
+		return s[:i], words(s[i:])
+	}
+	return s, ""
+}
 
 // number takes a whole number of at most 18 digits.
-func (f *fieldList) number() (int64, bool) {
-	if len(*f) == 0 || !isNumber((*f)[0]) {
+func (w *words) number() (int64, bool) {
+	word, rest := w.peek()
+	if !isNumber(word) {
 		return 0, false
 	}
-	n, err := strconv.ParseInt((*f)[0], 10, 64)
-	*f = (*f)[1:]
+	n, err := strconv.ParseInt(word, 10, 64)
+	*w = rest
 	return n, err == nil
 }
 
-// share takes a number with one decimal.
-func (f *fieldList) share() bool {
-	if len(*f) == 0 {
-		return false
-	}
-	whole, tenth, ok := strings.Cut((*f)[0], ".")
+// share takes a number with decimals.
+func (w *words) share() bool {
+	word, rest := w.peek()
+	whole, tenth, ok := strings.Cut(word, ".")
 	if !ok || !isNumber(whole) || !isNumber(tenth) {
 		return false
 	}
-	*f = (*f)[1:]
+	*w = rest
 	return true
 }
 
-func (f *fieldList) word(w string) bool {
-	if len(*f) == 0 || (*f)[0] != w {
+func (w *words) word(want string) bool {
+	word, rest := w.peek()
+	if word != want {
 		return false
 	}
-	*f = (*f)[1:]
+	*w = rest
 	return true
 }
 

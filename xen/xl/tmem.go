@@ -109,19 +109,17 @@ func (r *reader) oneByOne(l *xen.Listing) {
 	var failed []string
 	var first error
 	for _, id := range ids {
-		c := run.Cmd{Name: "xl", Args: []string{"tmem-list", "-l", strconv.Itoa(int(id))}}
 		one, err := xen.Listing{}, fmt.Errorf("xl tmem-list took more than %s for the others: %w", oneByOneBudget, errBudget)
 		if r.ctx.Err() == nil && r.snap.End.Sub(start) < oneByOneBudget {
-			var res run.Result
-			if res, err = r.output(c); err == nil {
-				one, err = tmem.ParseBytes(res.Stdout)
-			} else if strings.Contains(string(res.Stderr), "Operation not permitted") {
-				continue
-			}
+			one, err = read(r, run.Cmd{Name: "xl", Args: []string{"tmem-list", "-l", strconv.Itoa(int(id))}}, tmem.ParseBytes)
 		}
-		if err == nil {
+		switch {
+		case err == nil && one.Truncated == "":
 			clients = append(clients, one.Clients...)
-			l.Unknown = append(l.Unknown, one.Unknown...)
+			continue
+		case err == nil:
+			err = errors.New(one.Truncated)
+		case strings.Contains(err.Error(), "Operation not permitted"):
 			continue
 		}
 		if c, ok := all[id]; ok {
