@@ -233,7 +233,7 @@ func TestGarbageBehindTheBuffer(t *testing.T) {
 }
 
 func TestGarbageIsRefusedInBoundedMemory(t *testing.T) {
-	const size, most = 10 << 20, 24 << 20
+	const size, most = 10 << 20, 16 << 20
 	random := make([]byte, size)
 	src := rand.NewChaCha8([32]byte{1})
 	if _, err := src.Read(random); err != nil {

@@ -45,6 +45,9 @@ func ParseBytes(text []byte) (xen.Listing, error) { return ParseAnswer(text, too
 // ParseAnswer is ParseBytes for what Xen wrote into a buffer of so many bytes,
 // up to the first NUL.
 func ParseAnswer(text []byte, buffer int) (xen.Listing, error) {
+	if len(text) > maxText {
+		return xen.Listing{}, fmt.Errorf("parse tmem listing: more than %d MiB", maxText>>20)
+	}
 	p := newParser(text, buffer)
 	if err := p.run(); err != nil {
 		return xen.Listing{}, fmt.Errorf("parse tmem listing: %w", err)
@@ -90,9 +93,6 @@ func newParser(text []byte, buffer int) *parser {
 }
 
 func (p *parser) run() error {
-	if len(p.text) > maxText {
-		return fmt.Errorf("more than %d MiB", maxText>>20)
-	}
 	for off := 0; off < len(p.text) && p.l.Truncated == ""; {
 		p.line++
 		line, end := p.text[off:], len(p.text)

@@ -127,8 +127,19 @@ func (p *parser) oddShared(line []byte) error {
 // the P lines of the sharers have the right uuid. Where two pools of uuids of
 // one length have the same sharers nothing tells which is which. The slot is
 // in no other line: it stays -1.
+//
+// Xen 4.5 does not count the domain that made a pool among its sharers
+// (X:a36590e1b5), so that P lines prove nothing there; the first S line, which
+// is right, shows it.
 func (p *parser) recoverShared() {
 	sharers := p.sharersByUUID()
+	if len(sharers) == 0 {
+		return
+	}
+	first := &p.l.Shared[0]
+	if !slices.Equal(slices.Sorted(slices.Values(first.Sharers)), sharers[first.UUID]) {
+		return
+	}
 	for i := range p.l.Shared {
 		if pool := &p.l.Shared[i]; !pool.IdentityLost {
 			delete(sharers, pool.UUID)

@@ -82,7 +82,14 @@ func TestSharedOddities(t *testing.T) {
 				{-1, [2]uint64{0x8a3f112233445566, 0x9900aabbccddeeff}, seven, false, opt.Of[int64](6000)},
 			},
 		},
-		// 4.5 forgets the domain that made a pool: no line fits, none is guessed.
+		// 4.5 forgets the domain that made a pool. The second line is of uuid 2,
+		// which domain 1 made and 2 joined; by its sharers it could be 3.
+		"makers missing": {
+			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:2\nS=SI:0,PT:ES,U0:1,U1:0,SC:2\nS=SI:0,PT:ES,U0:1,U1:0\n" +
+				"C=CI:1\nP=CI:1,PI:0,PT:ES,U0:1,U1:0\nP=CI:1,PI:1,PT:ES,U0:2,U1:0\n" +
+				"C=CI:2\nP=CI:2,PI:0,PT:ES,U0:1,U1:0\nP=CI:2,PI:1,PT:ES,U0:2,U1:0\nP=CI:2,PI:2,PT:ES,U0:3,U1:0\nT\n",
+			[]sharedPool{{0, [2]uint64{1, 0}, []units.DomID{2}, false, xen.Count{}}, {ID: -1, Lost: true}, {ID: -1, Lost: true}},
+		},
 		"no sharers": {
 			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0\nS=SI:0,PT:ES,U0:1,U1:0\n" +
 				"C=CI:1\nP=CI:1,PI:0,PT:ES,U0:1,U1:0\nP=CI:1,PI:1,PT:ES,U0:2,U1:0\nT\n",
@@ -102,6 +109,14 @@ func TestSharedOddities(t *testing.T) {
 		"sharers that are none": {
 			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:1\nS=SI:0,PT:ES,U0:1,U1:0,SC:x\n" + manyPools(3) + "T\n",
 			[]sharedPool{{0, [2]uint64{1, 0}, one, false, xen.Count{}}, {ID: -1, Lost: true}},
+		},
+		// A name that is longer by ",SC:1" hides a sharer or is hidden by one:
+		// the first of these is of domain 2 alone, the other of both.
+		"one sharer or two": {
+			"G=Tt:1\nS=SI:0,PT:ES,U0:1,U1:1,SC:1,SC:2\nS=SI:0,PT:ES,U0:1,U1:1,SC:1,SC:2\nS=SI:0,PT:ES,U0:1,U1:1,SC:1,SC:2\n" +
+				"C=CI:1\nP=CI:1,PI:0,PT:ES,U0:1,U1:1\nP=CI:1,PI:1,PT:ES,U0:2,U1:1\n" +
+				"C=CI:2\nP=CI:2,PI:0,PT:ES,U0:1,U1:1\nP=CI:2,PI:1,PT:ES,U0:2,U1:1\nP=CI:2,PI:2,PT:ES,U0:123456,U1:1\nT\n",
+			[]sharedPool{{0, [2]uint64{1, 1}, []units.DomID{1, 2}, false, xen.Count{}}, {ID: -1, Lost: true}, {ID: -1, Lost: true}},
 		},
 		// Without all P lines a match proves nothing.
 		"truncated": {
