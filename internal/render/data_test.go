@@ -78,6 +78,12 @@ type Inner struct {
 	A int `json:"a"`
 }
 
+// tree holds itself.
+type tree struct {
+	Name string `json:"name"`
+	Kids []tree `json:"kids,omitempty"`
+}
+
 type kinds struct {
 	Text     string                 `json:"text"`
 	Odd      string                 `json:"odd"`
@@ -117,6 +123,7 @@ func TestJSONLikeEncodingJSON(t *testing.T) {
 	for name, v := range map[string]any{
 		"nil": nil, "zero": kinds{}, "full": full, "pointer": &full, "list": []kinds{{}, full}, "map": map[string]kinds{"x": full},
 		"number": 1.5e300, "text": "x", "empty list": []kinds{}, "nil list": []kinds(nil),
+		"tree": tree{"a", []tree{{"b", nil}, {"c", []tree{{"d", nil}}}}},
 	} {
 		for _, indent := range []bool{false, true} {
 			var got, want bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -29,7 +30,7 @@ func JSON(w io.Writer, v any, indent bool) error {
 	} else {
 		root := reflect.New(reflect.TypeOf(v)).Elem() // addressable, as Ptr needs it
 		root.Set(reflect.ValueOf(v))
-		if err := e.value(root); err != nil {
+		if err := e.value(root, e.plan(root.Type())); err != nil {
 			return fmt.Errorf("write JSON: %w", err)
 		}
 	}
@@ -50,6 +51,7 @@ type plan struct {
 	optional bool // a *T behind Ptr, or null
 	foreign  bool // encoding/json knows better
 	fields   []field
+	elem     *plan // of an optional value or a list, once it was met
 }
 
 type field struct {
@@ -58,31 +60,27 @@ type field struct {
 	omitEmpty bool
 	omitZero  bool
 	isZero    bool // the type says itself what zero is
+	plan      *plan
 }
 
+// plan makes the plan of a type, once.
 func (e *encoder) plan(t reflect.Type) *plan {
-	p := e.plans[t]
-	if p == nil {
-		p = newPlan(t)
-		e.plans[t] = p
+	if p := e.plans[t]; p != nil {
+		return p
 	}
-	return p
-}
-
-func newPlan(t reflect.Type) *plan {
+	p := &plan{}
+	e.plans[t] = p // before its fields: a type may hold itself
 	ptr := reflect.PointerTo(t)
-	if ptr.Implements(reflect.TypeFor[interface{ Ptr() any }]()) {
-		return &plan{optional: true}
+	if p.optional = ptr.Implements(reflect.TypeFor[interface{ Ptr() any }]()); p.optional {
+		return p
 	}
-	p := &plan{
-		foreign: ptr.Implements(reflect.TypeFor[json.Marshaler]()) || ptr.Implements(reflect.TypeFor[encoding.TextMarshaler]()),
-	}
+	p.foreign = ptr.Implements(reflect.TypeFor[json.Marshaler]()) || ptr.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 	switch t.Kind() {
 	case reflect.Bool, reflect.String, reflect.Float64, reflect.Array,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 	case reflect.Slice:
-		p.foreign = p.foreign || t.Elem().Kind() == reflect.Uint8
+		p.foreign = p.foreign || t.Elem().Kind() == reflect.Uint8 // base64
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
@@ -100,6 +98,7 @@ func newPlan(t reflect.Type) *plan {
 				index: i, head: strconv.Quote(name) + ":",
 				omitEmpty: strings.Contains(options, "omitempty"), omitZero: strings.Contains(options, "omitzero"),
 				isZero: reflect.PointerTo(f.Type).Implements(reflect.TypeFor[interface{ IsZero() bool }]()),
+				plan:   e.plan(f.Type),
 			})
 		}
 	default:
@@ -108,16 +107,16 @@ func newPlan(t reflect.Type) *plan {
 	return p
 }
 
-func (e *encoder) value(v reflect.Value) error {
-	p := e.plan(v.Type())
+func (e *encoder) value(v reflect.Value, p *plan) error {
 	switch {
 	case p.optional:
-		inner := v.Addr().Interface().(interface{ Ptr() any }).Ptr() // newPlan saw the method
+		inner := v.Addr().Interface().(interface{ Ptr() any }).Ptr() // plan saw the method
 		if inner == nil {
 			e.b = append(e.b, "null"...)
 			return nil
 		}
-		return e.value(reflect.ValueOf(inner).Elem())
+		v = reflect.ValueOf(inner).Elem()
+		return e.value(v, e.elem(p, v.Type()))
 	case p.foreign:
 		return e.foreign(v)
 	}
@@ -137,7 +136,7 @@ func (e *encoder) value(v reflect.Value) error {
 			e.b = append(e.b, "null"...)
 			return nil
 		}
-		return e.list(v)
+		return e.list(v, e.elem(p, v.Type().Elem()))
 	case reflect.Struct:
 		return e.object(v, p.fields)
 	default:
@@ -150,11 +149,18 @@ func (e *encoder) value(v reflect.Value) error {
 	return nil
 }
 
-func (e *encoder) list(v reflect.Value) error {
+func (e *encoder) elem(p *plan, t reflect.Type) *plan {
+	if p.elem == nil {
+		p.elem = e.plan(t)
+	}
+	return p.elem
+}
+
+func (e *encoder) list(v reflect.Value, p *plan) error {
 	e.open('[')
 	for i := range v.Len() {
 		e.next(i == 0)
-		if err := e.value(v.Index(i)); err != nil {
+		if err := e.value(v.Index(i), p); err != nil {
 			return err
 		}
 	}
@@ -165,7 +171,8 @@ func (e *encoder) list(v reflect.Value) error {
 func (e *encoder) object(v reflect.Value, fields []field) error {
 	e.open('{')
 	none := true
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
 		x := v.Field(f.index)
 		if f.omitEmpty && empty(x) || f.omitZero && f.zero(x) {
 			continue
@@ -176,7 +183,7 @@ func (e *encoder) object(v reflect.Value, fields []field) error {
 		if e.indent {
 			e.b = append(e.b, ' ')
 		}
-		if err := e.value(x); err != nil {
+		if err := e.value(x, f.plan); err != nil {
 			return err
 		}
 	}
@@ -184,9 +191,9 @@ func (e *encoder) object(v reflect.Value, fields []field) error {
 	return nil
 }
 
-func (f field) zero(v reflect.Value) bool {
+func (f *field) zero(v reflect.Value) bool {
 	if f.isZero {
-		return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() // newPlan saw the method
+		return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() // plan saw the method
 	}
 	return v.IsZero()
 }
@@ -209,6 +216,9 @@ func (e *encoder) open(b byte) {
 
 // next begins an element.
 func (e *encoder) next(first bool) {
+	if cap(e.b)-len(e.b) < 512 {
+		e.b = slices.Grow(e.b, len(e.b)+4096) // append alone would grow by a quarter each time
+	}
 	if !first {
 		e.b = append(e.b, ',')
 	}
