@@ -106,20 +106,34 @@ func TestParseBatchRows(t *testing.T) {
 		name, row string
 		want      xen.Domain
 	}{
-		{"no limit", "  Domain-0 -----r        115    0.0    1042668   37.9   no limit       n/a     2    0        0        0    0        0        0        0          0          0    0",
-			domain("Domain-0", running, 115, 1042668, 0, 2)},
-		{"blanks in the name", "my web guest 1 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
-			domain("my web guest 1", blocked, 10, 77864, 197632, 1)},
-		{"a state in the name", "old -----r 1 0.0 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
-			domain("old -----r 1 0.0", blocked, 10, 77864, 197632, 1)},
-		{"a detail's name", "     VBD 1 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
-			domain("VBD 1", blocked, 10, 77864, 197632, 1)},
-		{"no name", "           ds-c--         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
-			domain("", xen.State{Dying: true, Shutdown: true, Crashed: true}, 10, 77864, 197632, 1)},
-		{"columns that grew", "    cache1 --b---   12345678901    100.0 123456789012  100.0 123456789012     100.0    64   12 147561585712 471466010011    1        0 12345678901    47176   292856820000    4827432123    7",
-			domain("cache1", blocked, 0, 123456789012, 123456789012, 64)},
-		{"not UTF-8", "   caf\xe9 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
-			domain("caf\ufffd", blocked, 10, 77864, 197632, 1)},
+		{
+			"no limit", "  Domain-0 -----r        115    0.0    1042668   37.9   no limit       n/a     2    0        0        0    0        0        0        0          0          0    0",
+			domain("Domain-0", running, 115, 1042668, 0, 2),
+		},
+		{
+			"blanks in the name", "my web guest 1 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
+			domain("my web guest 1", blocked, 10, 77864, 197632, 1),
+		},
+		{
+			"a state in the name", "old -----r 1 0.0 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
+			domain("old -----r 1 0.0", blocked, 10, 77864, 197632, 1),
+		},
+		{
+			"a detail's name", "     VBD 1 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
+			domain("VBD 1", blocked, 10, 77864, 197632, 1),
+		},
+		{
+			"no name", "           ds-c--         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
+			domain("", xen.State{Dying: true, Shutdown: true, Crashed: true}, 10, 77864, 197632, 1),
+		},
+		{
+			"columns that grew", "    cache1 --b---   12345678901    100.0 123456789012  100.0 123456789012     100.0    64   12 147561585712 471466010011    1        0 12345678901    47176   292856820000    4827432123    7",
+			domain("cache1", blocked, 0, 123456789012, 123456789012, 64),
+		},
+		{
+			"not UTF-8", "   caf\xe9 --b---         10    0.0      77864    2.8     197632       7.2     1    0        0        0    3        0       80       27        394        222    0",
+			domain("caf\ufffd", blocked, 10, 77864, 197632, 1),
+		},
 	}
 	tests[5].want.CPUTime = opt.Of(time.Duration(9223372036) * time.Second) // what a Duration holds
 	for _, tt := range tests {

@@ -246,8 +246,10 @@ func TestJoin(t *testing.T) {
 		{"renamed Domain-0", listRow("boss", 0, 1018, "r-----"), topRow("boss", dom0Top), "0:1042668:2085336", ""},
 		{"blanks", listRow("my guest  2", 3, 256, "-b----"), topRow("my guest  2", 262100), "3:262100:524200", ""},
 		{"a long name", listRow(strings.Repeat("n", 60)+" 7 8", 3, 256, "-b----"), topRow(strings.Repeat("n", 60)+" 7 8", 262100), "3:262100:524200", ""},
-		{"a name twice", listRow("twin", 3, 256, "-b----") + listRow("twin", 4, 128, "-b----") + listRow("other", 5, 100, "-b----"),
-			topRow("other", 102000) + topRow("twin", 131000) + topRow("twin", 262100), "3:262144:- 4:131072:- 5:102000:204000", `limit and exact memory of 3 "twin", 4 "twin"`},
+		{
+			"a name twice", listRow("twin", 3, 256, "-b----") + listRow("twin", 4, 128, "-b----") + listRow("other", 5, 100, "-b----"),
+			topRow("other", 102000) + topRow("twin", 131000) + topRow("twin", 262100), "3:262144:- 4:131072:- 5:102000:204000", `limit and exact memory of 3 "twin", 4 "twin"`,
+		},
 		{"a name twice in xentop", listRow("twin", 3, 256, "-b----"), topRow("twin", 131000) + topRow("twin", 262100), "3:262144:-", `limit and exact memory of 3 "twin"`},
 		{"torn down, without a name", listRow("(null)", 3, 256, "---s-d") + listRow("a", 4, 128, "-b----"), topRow("a", 131000), "3:262144:- 4:131000:262000", `limit and exact memory of 3 ""`},
 		{"made in between", listRow("a", 4, 128, "-b----"), topRow("a", 131000) + topRow("b", 262100), "4:131000:262000 -:262100:524200", `number of "b"`},
