@@ -97,12 +97,19 @@ func findingsText(list []finding.Finding) string {
 	return strings.Join(parts, ", ") + "; see the end"
 }
 
-// bands shows who has the host's memory: below the total, parts that add up
-// to it.
-func bands(h report.Host, u render.Unit) render.Table {
-	type band struct {
-		name string
-		size opt.Value[units.KiB]
+// band is a part of the host's memory.
+type band struct {
+	name string
+	size opt.Value[units.KiB]
+}
+
+// bandsOf are the total and parts that add up to it. Without a total (a tmem
+// listing) there are only the parts that tmem knows.
+func bandsOf(h report.Host) []band {
+	if !h.Total.Has() {
+		return []band{
+			{"guests' persistent pools", h.Persistent}, {"ephemeral pools", h.Ephemeral}, {"tmem's free list", h.FreeList},
+		}
 	}
 	list := []band{{"total", h.Total}, {"  Xen's own", h.XensOwn}, {"  Dom0", h.Dom0}, {"  guests", h.Guests}}
 	if h.Persistent.Has() {
@@ -114,38 +121,44 @@ func bands(h report.Host, u render.Unit) render.Table {
 	case h.Freeable.Has(): // the one figure that stands for the two
 		list = append(list, band{"  freeable by tmem", h.Freeable})
 	}
-	list = append(list, band{"  free", h.Free})
+	return append(list, band{"  free", h.Free})
+}
+
+// bands shows who has the host's memory.
+func bands(h report.Host, u render.Unit) render.Table {
 	t := tableOf("", []column[band]{
 		text(people, "", "Host memory", func(b band) render.Cell { return render.Str(b.name) }),
 		number(people, "", "", u, func(b band) render.Cell { return sizeCell(b.size) }),
-	}, list, people)
+	}, bandsOf(h), people)
 	t.Absent = "could not tell"
 	return t
 }
 
 // overcommit puts into words what was promised and what there is.
 func overcommit(h report.Host, u render.Unit) render.Fields {
-	show := func(k opt.Value[units.KiB]) string { return opt.Map(k, u.Format).Or("could not tell") }
-	ratio := opt.Map(h.Overcommit, func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }).Or("could not tell")
-	short := show(h.Shortfall) + " if all guests grow to their maximum"
-	if k, ok := h.Shortfall.Get(); ok && k == 0 {
-		short = "none: all guests can grow to their maximum at once"
+	show := func(k opt.Value[units.KiB]) string { return opt.Map(k, u.Format).Or("not known") }
+	var fields render.Fields
+	add := func(label, text string) { fields = append(fields, render.Field{Label: label, Text: text}) }
+	ratio := "could not tell"
+	if v, ok := h.Overcommit.Get(); ok {
+		ratio = strconv.FormatFloat(v, 'f', 2, 64) + " = guests' maximum " + show(h.GuestsMaximum) + " / guests' memory " +
+			show(h.GuestsMemory)
 	}
-	fields := render.Fields{
-		{
-			Label: "Overcommit ratio",
-			Text:  ratio + " = guests' maximum " + show(h.GuestsMaximum) + " / guests' memory " + show(h.GuestsMemory),
-		},
-		{Label: "Shortfall", Text: short},
-		{Label: "Reclaimed", Text: show(h.Reclaimed) + ": guests' maximum less what they have now"},
+	add("Overcommit ratio", ratio)
+	switch short, ok := h.Shortfall.Get(); {
+	case ok && short == 0:
+		add("Shortfall", "none: all guests can grow to their maximum at once")
+	case ok:
+		add("Shortfall", u.Format(short)+" if all guests grow to their maximum")
+	}
+	if h.Reclaimed.Has() {
+		add("Reclaimed", show(h.Reclaimed)+": guests' maximum less what they have now")
 	}
 	switch {
 	case h.FreeableEstimate:
-		fields = append(fields, render.Field{
-			Label: "Freeable", Text: show(h.Freeable) + " (estimate: ephemeral pages and tmem's free list)",
-		})
+		add("Freeable", show(h.Freeable)+" (estimate: ephemeral pages and tmem's free list)")
 	case h.Freeable.Has():
-		fields = append(fields, render.Field{Label: "Freeable", Text: show(h.Freeable) + " (Xen's own figure)"})
+		add("Freeable", show(h.Freeable)+" (Xen's own figure)")
 	}
 	return fields
 }

@@ -130,9 +130,43 @@ func TestUnits(t *testing.T) {
 			t.Errorf("a host of %d KiB is not shown in %s", total, want)
 		}
 	}
-	r.Host.Total = opt.Value[units.KiB]{}
-	if got := screen(t, r, layout.Options{}); !strings.Contains(got, "MiB") || !strings.Contains(got, "–: could not tell") {
-		t.Errorf("a host of unknown size:\n%s", got)
+	got, _, _ := strings.Cut(screen(t, report.Report{}, layout.Options{}), "\n---")
+	if !strings.HasSuffix(got, "MiB") {
+		t.Errorf("a host of which nothing is known:\n%s", got)
+	}
+}
+
+// TestListingOnly: a saved tmem listing has no memory of host and domains. What
+// is not known is left out or said once, and nothing is 0 that is not.
+func TestListingOnly(t *testing.T) {
+	r := load()
+	r.Source = "listing"
+	h := r.Host
+	r.Host = report.Host{
+		Persistent: h.Persistent, Ephemeral: h.Ephemeral, FreeList: h.FreeList, Freeable: h.Freeable, FreeableEstimate: true,
+	}
+	var clients []report.Domain
+	for _, d := range r.Domains {
+		if d.Client.Has() {
+			clients = append(clients, report.Domain{ID: d.ID, Client: d.Client})
+		}
+	}
+	r.Domains = clients
+	const want = `Host memory                   KiB
+------------------------  -------
+guests' persistent pools   59,192
+ephemeral pools           660,900
+tmem's free list            1,020
+
+Overcommit ratio  could not tell
+Freeable          661,920 KiB (estimate: ephemeral pages and tmem's free list)
+
+Ephemeral pools, since each domain's first tmem call
+`
+	got := screen(t, r, layout.Options{})
+	_, body, _ := strings.Cut(got, "\n\n")
+	if !strings.HasPrefix(body, want) || !strings.Contains(got, "domain 2") {
+		t.Errorf("got\n%s", got)
 	}
 }
 

@@ -59,10 +59,10 @@ func (o Options) unit(h report.Host) render.Unit {
 		return u
 	}
 	const gib = 1 << 20 // in KiB
-	switch total := h.Total.Or(0); {
-	case total == 0, total >= 4*gib && total < 1024*gib:
+	switch most := max(h.Total.Or(0), h.Guests.Or(0), h.Ephemeral.Or(0)); {
+	case most == 0, most >= 4*gib && most < 1024*gib:
 		return render.MiB
-	case total < 4*gib:
+	case most < 4*gib:
 		return render.KiB
 	default:
 		return render.GiB
