@@ -21,7 +21,7 @@ FUZZ := $(shell grep -rlE --include='*_test.go' '^func Fuzz' . 2>/dev/null | sor
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for f in $(FUZZ); do d=./$$(dirname $$f); \
 	for n in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' $$f); do \
-	echo "fuzz $$d $$n"; $(GO) test -run='^$$' -fuzz="^$$n\$$" -fuzztime=$(FUZZTIME) $$d || exit 1; done; done
+	echo "fuzz $$d $$n"; $(GO) test -run='^$$' -fuzz="^$$n\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$d || exit 1; done; done
 
 vet:
 	$(GO) vet ./...

@@ -92,8 +92,7 @@ func sortedLooks(looks map[look]answer) []look {
 
 // stem names the files of a run: "007-xl-tmem-list-l-a".
 func stem(i int, argv []string) string {
-	words := []string{path.Base(argv[0])}
-	words = append(words, argv[1:]...)
+	words := slices.Concat([]string{path.Base(argv[0])}, argv[1:])
 	plain := strings.Map(func(r rune) rune {
 		if safeStem(string(r)) || r == '.' {
 			return r

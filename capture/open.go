@@ -39,8 +39,8 @@ func openDir(name string) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	return OpenFS(root.FS())
+	c, err := OpenFS(root.FS())
+	return c, errors.Join(err, root.Close())
 }
 
 // OpenFS reads a capture from a file system, such as an embedded one.
@@ -64,9 +64,8 @@ func OpenFS(fsys fs.FS) (*Capture, error) {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
 		b, err := readEntry(f)
-		if err != nil {
+		if err = errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("entry %q: %w", name, err)
 		}
 		total += int64(len(b))
@@ -90,8 +89,8 @@ func openFile(name string) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return readTarGz(f)
+	c, err := readTarGz(f)
+	return c, errors.Join(err, f.Close())
 }
 
 // readTarGz reads a packed capture.

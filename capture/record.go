@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -131,15 +132,12 @@ type Options struct {
 func (r *Recorder) Capture(end time.Time, o Options) *Capture {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := &Capture{Meta: r.meta, looks: make(map[look]answer, len(r.looks))}
+	c := &Capture{Meta: r.meta, looks: maps.Clone(r.looks)}
 	c.Meta.Begin, c.Meta.End = c.Meta.Begin.UTC().Round(0), end.UTC().Round(0)
 	for _, x := range r.runs {
 		if x != nil {
 			c.runs = append(c.runs, *x)
 		}
-	}
-	for k, a := range r.looks {
-		c.looks[k] = a
 	}
 	c.scrub()
 	if o.Redact {

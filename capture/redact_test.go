@@ -65,7 +65,8 @@ func (h host) commands() map[string]string {
 }
 
 // capture records the real source and the extras on the machine.
-func (h host) capture(t testing.TB, redact bool, more map[string]string) *capture.Capture {
+func (h host) capture(tb testing.TB, redact bool, more map[string]string) *capture.Capture {
+	tb.Helper()
 	w := &world{files: map[string]any{"/proc/xen/capabilities": "control_d\n", "/proc/cmdline": "root=/dev/mapper/vg-root " + h.kernel}, runs: map[string][]ran{}}
 	start := time.Date(2026, 11, 22, 13, 35, 0, 0, time.UTC)
 	for cmd, out := range h.commands() {
@@ -79,9 +80,9 @@ func (h host) capture(t testing.TB, redact bool, more map[string]string) *captur
 		}
 	}
 	rec := capture.Record(w.seams(), capture.Meta{XTM: "test", Role: capture.Host, Begin: start, Recorded: "on " + h.name})
-	snapshot(t, rec.Seams())
-	if err := rec.Extras(t.Context()); err != nil {
-		t.Fatal(err)
+	snapshot(tb, rec.Seams())
+	if err := rec.Extras(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	return rec.Capture(start.Add(time.Minute), capture.Options{Redact: redact})
 }
@@ -176,11 +177,11 @@ func TestRedactedPhasesSayTheSame(t *testing.T) {
 
 // contains looks for words in every byte and file name that would be written,
 // in any case of letters.
-func contains(t testing.TB, c *capture.Capture, words ...string) []string {
-	t.Helper()
+func contains(tb testing.TB, c *capture.Capture, words ...string) []string {
+	tb.Helper()
 	files, err := c.Written()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var found []string
 	for name, b := range files {

@@ -13,13 +13,13 @@ import (
 // A row of columns: group 1 is the name, group "id" the domain's number. Names
 // may hold spaces and look like columns, so each form is matched from the right.
 var (
-	// web1                    1   318     2     ------      32.8
+	// listRow: "web1                    1   318     2     ------      32.8".
 	listRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+\d+\s+\d+\s+[r-][b-][p-][s-][-rscw?][d-]\s`)
-	// web1                    1     0    1   -b-      20.5  all / all
+	// vcpuRow: "web1                    1     0    1   -b-      20.5  all / all".
 	vcpuRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+\d+\s+(?:\d+|-)\s+[-rbp]{3}\s`)
-	// web1                    1  1 day,  0:02:10
+	// uptimeRow: "web1                    1  1 day,  0:02:10".
 	uptimeRow = regexp.MustCompile(`^ *(.*\S)\s+(?P<id>\d+)\s+(?:\d+ days?, +)?\d+:\d\d(?::\d\d)?\s*$`)
-	//       web1 ------         42    0.0     376892   13.7     525312 …
+	// xentopRow: "      web1 ------         42    0.0     376892   13.7     525312 …".
 	xentopRow = regexp.MustCompile(`^ *(.*\S)\s+[d-][s-][b-][c-][p-][r-]\s+\d+\s`)
 
 	// What stands between the rows and names no domain.

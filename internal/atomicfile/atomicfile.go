@@ -19,11 +19,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"xtm/internal/hostfs"
+
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
-
-	"xtm/internal/hostfs"
 )
 
 // ErrNotRegular means that the target is a folder, a device or a pipe, which is
@@ -48,7 +48,7 @@ func Replace(root hostfs.Root, path string, data []byte, mode fs.FileMode) error
 		return failed("replace", path, err)
 	}
 	if old != nil {
-		defer old.Close()
+		defer closeRead(old)
 	}
 	return failed("replace", path, write(filepath.Dir(target), target, data, old, mode))
 }
@@ -65,7 +65,7 @@ func Remove(root hostfs.Root, path string) error {
 	if err != nil {
 		return failed("remove", path, err)
 	}
-	defer f.Close()
+	defer closeRead(f)
 	if err := os.Remove(target); err != nil {
 		return failed("remove", path, err)
 	}
@@ -129,6 +129,9 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
+// closeRead closes what was only read, so that nothing can be lost by it.
+func closeRead(f *os.File) { _ = f.Close() }
+
 // copyAttributes makes a new file look like an old one. The owner comes before
 // the mode, because a change of owner takes the set-user bits away.
 func copyAttributes(to, from *os.File) error {
@@ -156,7 +159,7 @@ func syncFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer closeRead(d)
 	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}

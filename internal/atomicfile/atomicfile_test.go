@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/hostfs"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-
-	"xtm/internal/hostfs"
 )
 
 // tree makes a root: a name that ends in "/" is a folder, a text that begins
@@ -96,27 +96,32 @@ func TestReplace(t *testing.T) {
 		{
 			"a relative link stays",
 			map[string]string{"etc/f": "-> ../srv/g", "srv/g": "old"},
-			map[string]string{"etc/f": "-> ../srv/g", "srv/g": "new"}, "/etc/f",
+			map[string]string{"etc/f": "-> ../srv/g", "srv/g": "new"},
+			"/etc/f",
 		},
 		{
 			"an absolute link stays inside the root",
 			map[string]string{"etc/f": "-> /srv/g", "srv/g": "old"},
-			map[string]string{"etc/f": "-> /srv/g", "srv/g": "new"}, "/etc/f",
+			map[string]string{"etc/f": "-> /srv/g", "srv/g": "new"},
+			"/etc/f",
 		},
 		{
 			"a climbing link stays inside the root",
 			map[string]string{"etc/f": "-> ../../../../srv/g", "srv/g": "old"},
-			map[string]string{"etc/f": "-> ../../../../srv/g", "srv/g": "new"}, "/etc/f",
+			map[string]string{"etc/f": "-> ../../../../srv/g", "srv/g": "new"},
+			"/etc/f",
 		},
 		{
 			"a linked folder",
 			map[string]string{"etc/d": "-> /srv/e", "srv/e/f": "old"},
-			map[string]string{"etc/d": "-> /srv/e", "srv/e/f": "new"}, "/etc/d/f",
+			map[string]string{"etc/d": "-> /srv/e", "srv/e/f": "new"},
+			"/etc/d/f",
 		},
 		{
 			"a link to a file that is not there yet",
 			map[string]string{"etc/f": "-> /srv/g", "srv/": ""},
-			map[string]string{"etc/f": "-> /srv/g", "srv/g": "new"}, "/etc/f",
+			map[string]string{"etc/f": "-> /srv/g", "srv/g": "new"},
+			"/etc/f",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,6 +156,24 @@ func TestLinksCannotLeadOut(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(map[string]string{"victim": "untouched"}, contents(t, outside)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestResolvesOnTheRunningMachine(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := tree(t, map[string]string{"srv/g": "old", "etc/f": "-> ../srv/g"})
+	link := filepath.Join(top, "link")
+	if err := os.Symlink(filepath.Join(string(root), "etc/f"), link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(hostfs.Host, link, []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"srv/g": "new", "etc/f": "-> ../srv/g"}, contents(t, string(root))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -265,8 +288,10 @@ func TestBackup(t *testing.T) {
 	if mode := stat(t, filepath.Join(string(root), want)).Mode & 0o7777; mode != 0o600 {
 		t.Errorf("mode %o", mode)
 	}
-	if mode := stat(t, filepath.Join(string(root), "/var/lib/xtm")).Mode & 0o7777; mode != 0o700 {
-		t.Errorf("mode of the folder %o", mode)
+	for dir, want := range map[string]uint32{"/var/lib": 0o755, "/var/lib/xtm": 0o700} {
+		if mode := stat(t, filepath.Join(string(root), dir)).Mode & 0o7777; mode != want {
+			t.Errorf("mode of %s: %o", dir, mode)
+		}
 	}
 	if _, err := Backup(root, at, "/etc/default/grub"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second backup of the same time: %v", err)

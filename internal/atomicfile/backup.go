@@ -38,13 +38,16 @@ func backup(root hostfs.Root, path, to string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer closeRead(f)
 	data, err := io.ReadAll(io.LimitReader(f, hostfs.MaxFile+1))
 	if err != nil {
 		return err
 	}
 	if len(data) > hostfs.MaxFile {
 		return hostfs.ErrTooLarge
+	}
+	if _, err := MkdirAll(root, "/var/lib", 0o755); err != nil {
+		return err
 	}
 	if _, err := MkdirAll(root, filepath.Dir(to), 0o700); err != nil {
 		return err

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A child of this test binary does one step of an edit, and strace ends it

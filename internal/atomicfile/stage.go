@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"xtm/internal/hostfs"
+
+	"golang.org/x/sys/unix"
 )
 
 // stagePrefix begins the name of each folder in which a new file is written.
@@ -44,7 +44,7 @@ func (s *stage) close() {
 	_ = os.Remove(s.path)
 	s.path = ""
 	if s.lock != nil {
-		_ = s.lock.Close()
+		closeRead(s.lock)
 	}
 }
 
@@ -55,7 +55,7 @@ func lockFolder(path string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = d.Close()
+		closeRead(d)
 		return nil, err
 	}
 	return d, nil
@@ -93,7 +93,7 @@ func clean(dir string) error {
 			return err
 		}
 		err = os.RemoveAll(path)
-		_ = lock.Close()
+		closeRead(lock)
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,11 @@
 package grub
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// Arg is one parameter of a kernel's command line.
+// Arg is one parameter of Linux's command line.
 type Arg struct {
 	// Key is what stands before the first "=", or everything.
 	Key string
@@ -68,23 +71,15 @@ func linuxArg(word string, equals int, quoted bool) Arg {
 	return Arg{key, value, equals > 0}
 }
 
-// XenArgs splits Xen's command line, as xl info shows it in xen_commandline:
-// only blanks separate, quotes mean nothing, and from " -- " on the line
-// belongs to Dom0's kernel. (cmdline_parse in xen/common/kernel.c and
-// __start_xen in xen/arch/x86/setup.c, Xen 4.0 to 4.20.)
+// XenWords splits Xen's command line, as xl info shows it in xen_commandline:
+// only blanks separate, quotes mean nothing, and what follows " -- " belongs to
+// Dom0's kernel. (cmdline_parse in xen/common/kernel.c and __start_xen in
+// xen/arch/x86/setup.c, Xen 4.0 to 4.20.)
 //
 //	placeholder dom0_mem=1024M,max:1024M tmem no-real-mode edd=off
-func XenArgs(line string) []Arg {
+func XenWords(line string) []string {
 	line, _, _ = strings.Cut(line, " -- ")
-	var args []Arg
-	for word := range strings.SplitSeq(line, " ") {
-		if word == "" {
-			continue
-		}
-		key, value, has := strings.Cut(word, "=")
-		args = append(args, Arg{key, value, has})
-	}
-	return args
+	return slices.DeleteFunc(strings.Split(line, " "), func(w string) bool { return w == "" })
 }
 
 // Switch is what a command line says of a boolean parameter of Xen's.
@@ -102,15 +97,16 @@ const (
 // XenSwitch evaluates a boolean parameter of Xen's: the bare word switches on,
 // "no-" before it inverts, and the last one on the line wins. (xen/common/kernel.c,
 // 4.0 to 4.12.)
-func XenSwitch(args []Arg, name string) Switch {
+func XenSwitch(words []string, name string) Switch {
 	state := Absent
-	for _, a := range args {
-		key, no := strings.CutPrefix(a.Key, "no-")
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		key, no := strings.CutPrefix(key, "no-")
 		if key != name {
 			continue
 		}
 		on := !no
-		switch a.Value {
+		switch value {
 		case "", "1", "on", "yes", "true", "enable":
 		case "0", "off", "no", "false", "disable":
 			on = !on

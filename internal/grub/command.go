@@ -219,15 +219,8 @@ func (s *state) shown(n syntax.Node) {
 			s.end(pe, "the files read variables more often than can be followed")
 			return false
 		}
-		b := append([]byte(pe.Param.Value), '=')
-		for _, c := range v.value {
-			if c.unknown != nil {
-				b = append(append(append(b, 0), c.unknown.source...), 0)
-			} else {
-				b = append(b, c.b)
-			}
-		}
-		_, _ = s.reads.Write(append(b, 0)) // a hash never fails
+		_, _ = s.reads.Write(append([]byte(pe.Param.Value), 0)) // a hash never fails
+		_, _ = s.reads.Write(append(identity(v.value), 0))
 		return true
 	})
 }

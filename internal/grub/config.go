@@ -19,9 +19,9 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
-
 	"xtm/internal/hostfs"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // The files that hold GRUB's settings. DropIn is xtm's own, used where a value
@@ -41,7 +41,7 @@ type Where struct {
 // String is the form that editors and compilers use.
 func (w Where) String() string { return fmt.Sprintf("%s:%d", w.File, w.Line) }
 
-// RefusedError means that a file cannot be edited with certainty.
+// RefusedError means that a file cannot be read or edited with certainty.
 type RefusedError struct {
 	Where Where
 	// Seen is what was found there, Advice what would do instead.
@@ -49,7 +49,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("edit %s: %s (%s)", e.Where, e.Seen, e.Advice)
+	return fmt.Sprintf("read %s: %s (%s)", e.Where, e.Seen, e.Advice)
 }
 
 // ConflictError means that a word of the value contradicts the one that is to
@@ -61,7 +61,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("edit %s: %s has %s, which contradicts %s", e.Where, e.Name, e.Word, e.Wanted)
+	return fmt.Sprintf("read %s: %s has %s, which contradicts %s", e.Where, e.Name, e.Word, e.Wanted)
 }
 
 // Config is GRUB's settings as grub-mkconfig would read them now, edits
@@ -196,6 +196,16 @@ func (c *Config) Value(name string) Value {
 		}
 	}
 	return out
+}
+
+// Switch is what the certain words say of a boolean parameter of Xen's. Where
+// the value is dynamic, the rest may say otherwise.
+func (v Value) Switch(name string) Switch {
+	texts := make([]string, 0, len(v.Words))
+	for _, w := range v.Words {
+		texts = append(texts, w.Text)
+	}
+	return XenSwitch(texts, name)
 }
 
 // undecided is why nothing at all is certain.

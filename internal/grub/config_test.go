@@ -7,20 +7,20 @@ import (
 	"strings"
 	"testing"
 
+	"xtm/internal/hostfs"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"xtm/internal/hostfs"
 )
 
 // host makes a root with these files; a text that begins with "-> " is a link.
-func host(t testing.TB, files map[string]string) hostfs.Root {
-	t.Helper()
-	root := t.TempDir()
+func host(tb testing.TB, files map[string]string) hostfs.Root {
+	tb.Helper()
+	root := tb.TempDir()
 	for name, text := range files {
 		at := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		var err error
 		if to, ok := strings.CutPrefix(text, "-> "); ok {
@@ -29,7 +29,7 @@ func host(t testing.TB, files map[string]string) hostfs.Root {
 			err = os.WriteFile(at, []byte(text), 0o644)
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return hostfs.Root(root)
@@ -40,11 +40,11 @@ const (
 	debian   = "for x in ${sysconfdir}/default/grub.d/*.cfg ; do\n"
 )
 
-func load(t testing.TB, files map[string]string) *Config {
-	t.Helper()
-	c, err := Load(host(t, files))
+func load(tb testing.TB, files map[string]string) *Config {
+	tb.Helper()
+	c, err := Load(host(tb, files))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -64,6 +64,9 @@ GRUB_CMDLINE_LINUX="$(cat /etc/words) zswap.enabled=0"
 		"etc/default/grub.d/20-b.cfg": "[ -e /x ] && GRUB_TIMEOUT=3\n",
 	})
 	const main = SettingsFile
+	if got := c.Value(xenDefault).Switch("tmem"); got != On {
+		t.Errorf("tmem is %s", got)
+	}
 	for _, want := range []Value{
 		{Name: "GRUB_NOTHING"},
 		{Name: "GRUB_DEFAULT", Text: "0", Words: []Word{{"0", Where{main, 1}}}, Assigned: []Where{{main, 1}}},
@@ -189,8 +192,8 @@ func TestRemoveWord(t *testing.T) {
 		{"twice", map[string]string{"/grub": "X='tmem a tmem'\n"}, map[string]string{"/grub": "X='a'\n"}, ""},
 		{"only, side by side", map[string]string{"/grub": "X='tmem tmem'\n"}, map[string]string{"/grub": "X=''\n"}, ""},
 		{"continued", map[string]string{"/grub": "X=\"a \\\n  tmem \\\n  b\"\n"}, map[string]string{"/grub": "X=\"a \\\n  \\\n  b\"\n"}, ""},
-		{"through another variable", map[string]string{"/grub": "B='tmem b'\nX=\"$X $B\"\n"}, nil, "edit /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
-		{"a shared variable", map[string]string{"/grub": "B='tmem b'\nX=\"a $B\"\n"}, nil, "edit /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
+		{"through another variable", map[string]string{"/grub": "B='tmem b'\nX=\"$X $B\"\n"}, nil, "read /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
+		{"a shared variable", map[string]string{"/grub": "B='tmem b'\nX=\"a $B\"\n"}, nil, "read /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
 		{"in two files", map[string]string{"/grub": "X=\"a tmem\"\n", "/grub.d/1.cfg": "X=\"$X tmem c\"\n"}, map[string]string{"/grub": "X=\"a\"\n", "/grub.d/1.cfg": "X=\"$X c\"\n"}, ""},
 		{"only the certain one", map[string]string{"/grub": "X=\"$(f) tmem a\"\n"}, map[string]string{"/grub": "X=\"$(f) a\"\n"}, ""},
 		{"our line, which the user has added to", map[string]string{"/grub": "X=\"tmem more\" # added by xtm\n"}, map[string]string{"/grub": "X=\"more\" # added by xtm\n"}, ""},
@@ -199,7 +202,7 @@ func TestRemoveWord(t *testing.T) {
 		{"our line moved to the top", map[string]string{"/grub": "X=\"tmem\" # added by xtm\nA=1"}, map[string]string{"/grub": "A=1"}, ""},
 		{"our line alone", map[string]string{"/grub": "X=\"tmem\" # added by xtm"}, map[string]string{"/grub": ""}, ""},
 		{"an emptied value of the user's", map[string]string{"/grub": "X=\"tmem\" # mine\n"}, map[string]string{"/grub": "X=\"\" # mine\n"}, ""},
-		{"a condition is shown the value", map[string]string{"/grub": "X=\"tmem\"\n[ -n \"$X\" ] && A=1\n"}, nil, "edit /etc/default/grub:1: the edit would change what a command or a condition is shown of X too (edit the line by hand)"},
+		{"a condition is shown the value", map[string]string{"/grub": "X=\"tmem\"\n[ -n \"$X\" ] && A=1\n"}, nil, "read /etc/default/grub:1: the edit would change what a command or a condition is shown of X too (edit the line by hand)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files := map[string]string{mkconfig: debian}
@@ -241,8 +244,8 @@ func TestSetWord(t *testing.T) {
 		{"X=\"dom0_mem=2G\"\n", "X=\"dom0_mem=2G\"\n", ""},
 		{"X=\"dom0_mem=\\\"1G\\\" a\"\n", "X=\"dom0_mem=2G a\"\n", ""},
 		{"X=\"dom0_mem_x=1 dom0_mem=\"\"1G\"\n", "X=\"dom0_mem_x=1 dom0_mem=2G\"\"\"\n", ""},
-		{"A=1\nX=\"dom0_mem=1G dom0_mem=3G\"\n", "", "edit /etc/default/grub:2: X has dom0_mem=3G, which contradicts dom0_mem=2G"},
-		{"B=\"dom0_mem=1G\"\nX=\"$B\"\n", "", "edit /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
+		{"A=1\nX=\"dom0_mem=1G dom0_mem=3G\"\n", "", "read /etc/default/grub:2: X has dom0_mem=3G, which contradicts dom0_mem=2G"},
+		{"B=\"dom0_mem=1G\"\nX=\"$B\"\n", "", "read /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
 	} {
 		c := load(t, map[string]string{"etc/default/grub": tt.before})
 		c, err := c.SetWord("X", "dom0_mem", "2G")
@@ -298,7 +301,7 @@ func TestLoadErrors(t *testing.T) {
 		t.Errorf("a folder: %v", err)
 	}
 	root = host(t, map[string]string{"etc/default/grub": strings.Repeat("A=1\n", maxSource/4+1)})
-	if _, err := Load(root); err == nil || err.Error() != "edit /etc/default/grub:1: the file is larger than 256 KiB (this is no settings file)" {
+	if _, err := Load(root); err == nil || err.Error() != "read /etc/default/grub:1: the file is larger than 256 KiB (this is no settings file)" {
 		t.Errorf("%v", err)
 	}
 }

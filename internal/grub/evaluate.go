@@ -1,6 +1,8 @@
 package grub
 
 import (
+	"bytes"
+	"fmt"
 	"hash"
 	"hash/fnv"
 	"maps"
@@ -195,7 +197,7 @@ func (s *state) assign(a assignment, argument bool) {
 	a.value = s.evaluate(a, argument)
 	value := a.value
 	if !a.sure {
-		value = []char{{unknown: &unknown{name + "=…", "it is assigned only under a condition", a.where()}}}
+		value = v.unsure(name, "it is assigned only under a condition", a.where())
 	}
 	s.vars[name] = &variable{value, append(slices.Clone(v.assigns), a)}
 }
@@ -215,8 +217,7 @@ func (s *state) at(name string) *variable {
 // perhaps notes that a variable may have been given another value.
 func (s *state) perhaps(name string, n syntax.Node, reason string) {
 	v := s.at(name)
-	u := &unknown{name + "=…", reason, s.doc.at(int(n.Pos().Offset()))}
-	s.vars[name] = &variable{[]char{{unknown: u}}, v.assigns}
+	s.vars[name] = &variable{v.unsure(name, reason, s.doc.at(int(n.Pos().Offset()))), v.assigns}
 }
 
 // taint notes that any variable may have been given another value.
@@ -224,8 +225,28 @@ func (s *state) taint(n syntax.Node, reason string) {
 	u := &unknown{"…", reason, s.doc.at(int(n.Pos().Offset()))}
 	s.tainted = u
 	for name, v := range s.vars {
-		s.vars[name] = &variable{[]char{{unknown: u}}, v.assigns}
+		s.vars[name] = &variable{v.unsure(name, reason, u.where), v.assigns}
 	}
+}
+
+// unsure is a value that may be another one now, but may be the old one too.
+func (v *variable) unsure(name, reason string, where Where) []char {
+	h := fnv.New64a()
+	_, _ = h.Write(identity(v.value)) // a hash never fails
+	return []char{{unknown: &unknown{fmt.Sprintf("%s=…%x", name, h.Sum64()), reason, where}}}
+}
+
+// identity is equal for equal values.
+func identity(value []char) []byte {
+	b := make([]byte, 0, len(value))
+	for _, c := range value {
+		if c.unknown != nil {
+			b = append(append(append(b, 0), c.unknown.source...), 0)
+		} else {
+			b = append(b, c.b)
+		}
+	}
+	return b
 }
 
 // evaluate works out an assignment's value.
@@ -240,16 +261,6 @@ func (s *state) evaluate(a assignment, argument bool) []char {
 	return e.out
 }
 
-// same tells whether sh would see the same values.
-func same(a, b []char) bool {
-	return slices.EqualFunc(a, b, func(x, y char) bool {
-		if x.unknown != nil && y.unknown != nil {
-			return x.unknown.source == y.unknown.source
-		}
-		return x.unknown == nil && y.unknown == nil && x.b == y.b
-	})
-}
-
 // othersSame tells whether all variables but one are the same in two outcomes,
 // and names the first that is not.
 func othersSame(a, b *state, but string) (string, bool) {
@@ -261,7 +272,7 @@ func othersSame(a, b *state, but string) (string, bool) {
 	}
 	for _, name := range names {
 		v, ok := b.vars[name]
-		if name != but && (!ok || !same(a.vars[name].value, v.value)) {
+		if name != but && (!ok || !bytes.Equal(identity(a.vars[name].value), identity(v.value))) {
 			return name, false
 		}
 	}

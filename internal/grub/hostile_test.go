@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"xtm/internal/hostfs"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "rewrite the outcomes in testdata/hostile")
@@ -43,6 +43,7 @@ func hostile(t *testing.T, dir string) (root hostfs.Root, dropIns bool) {
 // with what real shells make of the old and the new files, done again, and taken
 // back.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	needShells(t)
 	dirs, err := filepath.Glob("testdata/hostile/*")
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Menu is a grub.cfg, so far as it decides what boots.
+// Menu is a grub.cfg, so far as it decides what boots. Files that it sources at
+// boot, custom.cfg, are not part of it.
 type Menu struct {
 	Entries []Entry
 	// Default is what grub.cfg sets default to: a number, title or id, or a path

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"xtm/internal/cause"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The .cfg files in testdata are what Debian 12's own grub-mkconfig (2.06-13)

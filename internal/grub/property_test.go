@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"xtm/internal/hostfs"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"xtm/internal/hostfs"
 )
 
 // The property of the editor: whatever the files, sh sees the old words and the

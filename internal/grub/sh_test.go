@@ -46,16 +46,16 @@ var shellsOwn = []string{
 
 // environment is what a shell has in its variables after the files. ok is false
 // where the shell did not come to the end.
-func environment(t testing.TB, shell []string, root hostfs.Root, dropIns bool) (vars map[string]string, ok bool) {
-	t.Helper()
+func environment(tb testing.TB, shell []string, root hostfs.Root, dropIns bool) (vars map[string]string, ok bool) {
+	tb.Helper()
 	which := "none"
 	if dropIns {
 		which = "drop-ins"
 	}
 	args := append(append([]string{}, shell[1:]...), "-c", sourceAll, "sh", string(root), which)
-	r, err := run.New([]string{"PATH=" + os.Getenv("PATH")})(t.Context(), run.Cmd{Name: shell[0], Args: args})
+	r, err := run.New([]string{"PATH=" + os.Getenv("PATH")})(tb.Context(), run.Cmd{Name: shell[0], Args: args})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	vars = map[string]string{}
 	// NAME=value or NAME='value', where ' is written '\'' or, by dash, '"'"'.
@@ -77,28 +77,28 @@ func environment(t testing.TB, shell []string, root hostfs.Root, dropIns bool) (
 }
 
 // printed is the value of a variable, printed by the shell itself.
-func printed(t testing.TB, shell []string, root hostfs.Root, dropIns bool, name string) string {
-	t.Helper()
+func printed(tb testing.TB, shell []string, root hostfs.Root, dropIns bool, name string) string {
+	tb.Helper()
 	which := "none"
 	if dropIns {
 		which = "drop-ins"
 	}
 	script := strings.TrimSuffix(sourceAll, "set") + `printf %s "${` + name + `-}"`
 	args := append(append([]string{}, shell[1:]...), "-c", script, "sh", string(root), which)
-	r, err := run.New([]string{"PATH=" + os.Getenv("PATH")})(t.Context(), run.Cmd{Name: shell[0], Args: args})
+	r, err := run.New([]string{"PATH=" + os.Getenv("PATH")})(tb.Context(), run.Cmd{Name: shell[0], Args: args})
 	if err != nil || r.ExitCode != 0 {
-		t.Fatalf("%v: exit %d: %s", err, r.ExitCode, r.Stderr)
+		tb.Fatalf("%v: exit %d: %s", err, r.ExitCode, r.Stderr)
 	}
 	return string(r.Stdout)
 }
 
 // write makes the changes on disk, in a test's own root.
-func write(t testing.TB, root hostfs.Root, changes []Change) {
-	t.Helper()
+func write(tb testing.TB, root hostfs.Root, changes []Change) {
+	tb.Helper()
 	for _, ch := range changes {
 		at, err := root.Path(ch.Path)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if ch.New == nil {
 			err = os.Remove(at)
@@ -106,26 +106,26 @@ func write(t testing.TB, root hostfs.Root, changes []Change) {
 			err = os.WriteFile(at, ch.New, 0o644)
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }
 
 // agrees checks an edit with real shells: the variable has the old value and
 // the word, and nothing else has changed.
-func agrees(t testing.TB, before, after hostfs.Root, dropIns bool, name, word string) error {
-	t.Helper()
+func agrees(tb testing.TB, before, after hostfs.Root, dropIns bool, name, word string) error {
+	tb.Helper()
 	for _, shell := range shells {
-		was, ok := environment(t, shell, before, dropIns)
+		was, ok := environment(tb, shell, before, dropIns)
 		if !ok {
 			return fmt.Errorf("%s does not come to the end of the old files", shell[0])
 		}
-		is, ok := environment(t, shell, after, dropIns)
+		is, ok := environment(tb, shell, after, dropIns)
 		if !ok {
 			return fmt.Errorf("%s does not come to the end of the new files", shell[0])
 		}
-		old := printed(t, shell, before, dropIns, name)
-		got := printed(t, shell, after, dropIns, name)
+		old := printed(tb, shell, before, dropIns, name)
+		got := printed(tb, shell, after, dropIns, name)
 		if !isOneMore(got, old, word) {
 			return fmt.Errorf("%s: %s is %q, was %q", shell[0], name, got, old)
 		}
@@ -169,9 +169,9 @@ func needShells(t *testing.T) {
 }
 
 // copyTree copies a root with its links.
-func copyTree(t testing.TB, from string) hostfs.Root {
-	t.Helper()
-	to := t.TempDir()
+func copyTree(tb testing.TB, from string) hostfs.Root {
+	tb.Helper()
+	to := tb.TempDir()
 	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func copyTree(t testing.TB, from string) hostfs.Root {
 		}
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return hostfs.Root(to)
 }

@@ -217,7 +217,7 @@ func TestProbe(t *testing.T) {
 		x.Denied = true
 		_, err := hypercall.Probe(t.Context(), x)
 		r, ok := errors.AsType[*hypercall.Refusal](err)
-		if !errors.Is(err, cause.ErrNeedsRoot) || !ok || r.Errno != syscall.EPERM {
+		if !errors.Is(err, cause.ErrNotSupported) || !ok || r.Errno != syscall.EPERM {
 			t.Errorf("%v", err)
 		}
 	})

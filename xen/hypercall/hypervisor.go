@@ -43,8 +43,8 @@ var sysctlOf = [...]uint32{
 
 // Probe finds out which Xen runs and how to talk to it. The error is
 // cause.ErrNotSupported where no known version of the sysctl interface is taken,
-// as in a newer release or a vendor's own, cause.ErrNeedsRoot where this domain
-// may not ask, else what Caller says.
+// as in a newer release or a vendor's own, and where this is not Dom0, else what
+// Caller says.
 func Probe(ctx context.Context, c Caller) (*Hypervisor, error) {
 	h := &Hypervisor{caller: c}
 	if err := h.version(ctx); err != nil {

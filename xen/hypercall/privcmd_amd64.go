@@ -71,6 +71,7 @@ func (p *Privcmd) Call(ctx context.Context, r *Request) (Answer, error) {
 		}
 	}
 	a.Took = time.Since(a.Begin)
+	p.collect(r)
 	return a, nil
 }
 
@@ -137,16 +138,19 @@ func (p *Privcmd) room(r *Request) error {
 // dataAt is where the second buffer lies in the memory: on pages of its own.
 func dataAt(r *Request) int { return roundUp(len(r.Struct)) }
 
-// issue copies a request into the memory, puts the addresses in, issues it and
-// copies the answer back.
+// buffers are the parts of the memory that a request takes.
+func (p *Privcmd) buffers(r *Request) (inStruct, inData []byte) {
+	return p.mem.bytes[:len(r.Struct)], p.mem.bytes[dataAt(r) : dataAt(r)+len(r.Data)]
+}
+
+// issue copies a request into the memory, puts the addresses in and issues it.
 func (p *Privcmd) issue(r *Request) int64 {
 	h := registers{op: uint64(r.Op)}
 	pointer := &h.arg[0]
 	if r.Op == OpVersion {
 		h.arg[0], pointer = r.Sub, &h.arg[1]
 	}
-	inStruct := p.mem.bytes[:len(r.Struct)]
-	inData := p.mem.bytes[dataAt(r) : dataAt(r)+len(r.Data)]
+	inStruct, inData := p.buffers(r)
 	copy(inStruct, r.Struct)
 	copy(inData, r.Data)
 	if len(r.Struct) > 0 {
@@ -157,14 +161,19 @@ func (p *Privcmd) issue(r *Request) int64 {
 	}
 	value, errno := p.call(&h)
 	if errno != 0 {
-		value = -int64(errno)
+		return -int64(errno)
 	}
+	return value
+}
+
+// collect copies the answer back, without the address.
+func (p *Privcmd) collect(r *Request) {
+	inStruct, inData := p.buffers(r)
 	copy(r.Struct, inStruct)
 	copy(r.Data, inData)
 	if len(r.Data) > 0 {
 		clear(r.Struct[r.DataAt : r.DataAt+8])
 	}
-	return value
 }
 
 func (p *Privcmd) call(h *registers) (int64, unix.Errno) {

@@ -10,9 +10,9 @@ import (
 )
 
 // Refusal is the hypervisor's own "no". It wraps cause.ErrNotSupported where
-// the release or the build can never do it, cause.ErrNeedsRoot where this domain
-// may not, and cause.ErrNoData where what was asked about does not exist. The
-// errno is not wrapped: EPERM stands for two of these.
+// the release, the build or this domain can never do it (root may ask from any
+// domain, but only Dom0 is answered), and cause.ErrNoData where what was asked
+// about does not exist. The errno is not wrapped: EPERM stands for both.
 type Refusal struct {
 	What  string // "read the tmem listing"
 	Errno syscall.Errno
@@ -45,7 +45,7 @@ var reasons = []reason{
 	{syscall.EACCES, "it speaks another version of the sysctl interface", cause.ErrNotSupported},
 	{syscall.ENOSYS, "it has no such call", cause.ErrNotSupported},
 	{syscall.EOPNOTSUPP, "it does not do this", cause.ErrNotSupported},
-	{syscall.EPERM, "this domain may not ask, for it is not Dom0 or a security policy forbids it", cause.ErrNeedsRoot},
+	{syscall.EPERM, "this domain may not ask, for it is not Dom0 or a security policy forbids it", cause.ErrNotSupported},
 	{syscall.EFAULT, "it could not reach our memory", nil},
 }
 
