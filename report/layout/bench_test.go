@@ -12,9 +12,8 @@ import (
 	"xtm/report/layout"
 )
 
-// thousand is a report of 1,000 domains with three pools each.
-func thousand() report.Report {
-	r := interval()
+// thousand makes a report of 1,000 domains with three pools each.
+func thousand(r report.Report) report.Report {
 	web := r.Domains[1]
 	r.Domains = nil
 	for i := range 1000 {
@@ -32,12 +31,21 @@ func thousand() report.Report {
 }
 
 func BenchmarkText(b *testing.B) {
-	r := thousand()
-	for name, o := range map[string]layout.Options{"default": {}, "pools": {Pools: true}, "wide": {Wide: true}} {
-		b.Run(name, func(b *testing.B) {
+	once, twice := thousand(load()), thousand(interval())
+	for _, c := range []struct {
+		name string
+		r    report.Report
+		o    layout.Options
+	}{
+		{"once", once, layout.Options{}},
+		{"interval", twice, layout.Options{}},
+		{"pools", once, layout.Options{Pools: true}},
+		{"wide", once, layout.Options{Wide: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := render.Text(io.Discard, layout.Document(r, o), render.Options{Wide: o.Wide}); err != nil {
+				if err := render.Text(io.Discard, layout.Document(c.r, c.o), render.Options{Wide: c.o.Wide}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -46,7 +54,7 @@ func BenchmarkText(b *testing.B) {
 }
 
 func BenchmarkMarkdown(b *testing.B) {
-	r := thousand()
+	r := thousand(load())
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := render.Markdown(io.Discard, layout.Document(r, layout.Options{})); err != nil {
@@ -56,7 +64,7 @@ func BenchmarkMarkdown(b *testing.B) {
 }
 
 func BenchmarkCSV(b *testing.B) {
-	r := thousand()
+	r := thousand(load())
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := render.CSV(io.Discard, layout.CSV(r, layout.Options{})); err != nil {
@@ -66,7 +74,7 @@ func BenchmarkCSV(b *testing.B) {
 }
 
 func BenchmarkJSON(b *testing.B) {
-	r := thousand()
+	r := thousand(load())
 	for name, indent := range map[string]bool{"line": false, "indented": true} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
