@@ -64,9 +64,6 @@ func percent(ratio float64) string {
 	}
 }
 
-// PercentOf writes a ratio as people read it, with its sign: "18.1 %".
-func PercentOf(ratio float64) string { return percent(ratio) + " %" }
-
 // commaReal writes a number with a comma between thousands.
 func commaReal(f float64, decimals int) string {
 	s := strconv.FormatFloat(math.Abs(f), 'f', decimals, 64)
