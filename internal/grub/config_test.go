@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"xtm/internal/hostfs"
 
@@ -202,6 +203,7 @@ func TestRemoveWord(t *testing.T) {
 		{"our line moved to the top", map[string]string{"/grub": "X=\"tmem\" # added by xtm\nA=1"}, map[string]string{"/grub": "A=1"}, ""},
 		{"our line alone", map[string]string{"/grub": "X=\"tmem\" # added by xtm"}, map[string]string{"/grub": ""}, ""},
 		{"an emptied value of the user's", map[string]string{"/grub": "X=\"tmem\" # mine\n"}, map[string]string{"/grub": "X=\"\" # mine\n"}, ""},
+		{"our drop-in, changed", map[string]string{"/grub": "X=`f`\n", "/grub.d/xtm.cfg": "X=\"${X} tmem\"\nX=\"${X} tmem\""}, map[string]string{"/grub": "X=`f`\n"}, ""},
 		{"a condition is shown the value", map[string]string{"/grub": "X=\"tmem\"\n[ -n \"$X\" ] && A=1\n"}, nil, "read /etc/default/grub:1: the edit would change what a command or a condition is shown of X too (edit the line by hand)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -284,13 +286,17 @@ func TestRefusesWordsThatAreNotPlain(t *testing.T) {
 }
 
 func TestConflictsAndRefusalsSayWhere(t *testing.T) {
-	c := load(t, map[string]string{"etc/default/grub": "\nX=\"tmem=off\"\nY=$(f)\n"})
+	c := load(t, map[string]string{"etc/default/grub": "\nX=\"tmem=off\"\nY=$(f)\n[ -e / ] && Z=a\nZ=\"$Z'\"\n"})
 	_, err := c.AddWord("X", "tmem")
 	if ce, ok := errors.AsType[*ConflictError](err); !ok || ce.Where != (Where{SettingsFile, 2}) || ce.Word != "tmem=off" {
 		t.Errorf("%#v", err)
 	}
 	_, err = c.AddWord("Y", "tmem")
 	if re, ok := errors.AsType[*RefusedError](err); !ok || re.Where != (Where{SettingsFile, 3}) {
+		t.Errorf("%#v", err)
+	}
+	_, err = c.AddWord("Z", "tmem")
+	if re, ok := errors.AsType[*RefusedError](err); !ok || re.Where != (Where{SettingsFile, 5}) {
 		t.Errorf("%#v", err)
 	}
 }
@@ -348,4 +354,32 @@ func FuzzConfig(f *testing.F) {
 			t.Fatalf("taken back, the files differ:\n%s", d)
 		}
 	})
+}
+
+// TestLargeFilesTakeNoTime bounds what a file of the largest size may cost.
+func TestLargeFilesTakeNoTime(t *testing.T) {
+	for name, text := range map[string]string{
+		"assignments":   strings.Repeat("X=$Y\n", maxSource/6),
+		"words":         "X=\"" + strings.Repeat("tmem ", maxSource/5-2) + "\"\n",
+		"doubling":      "X=aaaa\n" + strings.Repeat("X=$X$X\n", 100),
+		"reads":         "X=" + strings.Repeat("a", maxSource/2) + "\n" + strings.Repeat("f $X\n", maxSource/12),
+		"deep":          strings.Repeat("{ ", 5000) + "X=a" + strings.Repeat("; }", 5000) + "\n",
+		"functions":     "f() { f; f; X=a; }\nf\n",
+		"unknown parts": "X=\"" + strings.Repeat("$Y ", maxSource/4) + "\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			c := load(t, map[string]string{mkconfig: debian, "etc/default/grub": text})
+			for _, edit := range []func(string, string) (*Config, error){c.AddWord, c.RemoveWord} {
+				if edited, err := edit("X", "tmem"); err == nil {
+					edited.Value("X")
+				}
+			}
+			if d := time.Since(begin); d > 20*time.Second {
+				t.Errorf("%s", d)
+			} else {
+				t.Logf("%s", d)
+			}
+		})
+	}
 }

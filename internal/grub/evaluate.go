@@ -68,16 +68,16 @@ type state struct {
 	fixed map[string]bool
 	// ended is why nothing more is read.
 	ended *unknown
-	doc   *document
 	// reads is what commands and conditions have been shown of variables: where
 	// it is the same for two sets of files, they do the same.
 	reads     hash.Hash64
 	readBytes int
+	calls     int // of functions
 	// Of the document that is being read:
+	doc        *document
 	returned   bool // nothing more of it is read
 	mayReturn  bool // perhaps nothing more of it is read
 	inFunction int
-	calls      int
 }
 
 func newState() *state {
@@ -199,7 +199,7 @@ func (s *state) assign(a assignment, argument bool) {
 	if !a.sure {
 		value = v.unsure(name, "it is assigned only under a condition", a.where())
 	}
-	s.vars[name] = &variable{value, append(slices.Clone(v.assigns), a)}
+	s.vars[name] = &variable{value, append(v.assigns, a)}
 }
 
 // at is a variable; where no file has said anything of it, the environment

@@ -92,7 +92,7 @@ func (c *Config) replace(splices cuts) (*Config, error) {
 type cuts map[*document][]splice
 
 // words cuts words out of a value, each with the blank before it or, for the
-// first, behind it. A byte that got into the value in two ways is cut once.
+// first, behind it.
 func (c cuts) words(value []char, ws []word, cut func(word) bool) {
 	for _, w := range ws {
 		if !cut(w) {
@@ -106,9 +106,7 @@ func (c cuts) words(value []char, ws []word, cut func(word) bool) {
 			to++
 		}
 		for _, ch := range value[from:to] {
-			if s := (splice{ch.from, ch.to, ""}); !slices.Contains(c[ch.doc], s) {
-				c[ch.doc] = append(c[ch.doc], s)
-			}
+			c[ch.doc] = append(c[ch.doc], splice{ch.from, ch.to, ""})
 		}
 	}
 }

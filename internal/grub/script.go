@@ -19,8 +19,8 @@ type token struct {
 // tokens splits a script (grub-core/script/yylex.l, GRUB 2.02 to 2.12).
 // Variables are left as they stand: "${xen_rm_opts}".
 func tokens(src []byte) ([]token, error) {
-	if i := bytes.IndexByte(src, 0); i >= 0 {
-		return nil, fmt.Errorf("read grub.cfg: line %d: a NUL byte", 1+bytes.Count(src[:i], []byte("\n")))
+	if before, _, found := bytes.Cut(src, []byte{0}); found {
+		return nil, fmt.Errorf("read grub.cfg: line %d: a NUL byte", 1+bytes.Count(before, []byte("\n")))
 	}
 	l := lexer{src: src, line: 1}
 	for l.at < len(src) {

@@ -119,15 +119,18 @@ type splice struct {
 	text     string
 }
 
-// spliced returns the file with the replacements made, not yet parsed.
+// spliced returns the file with the replacements made, not yet parsed. Where
+// two of them remove the same bytes, these go once.
 func (d *document) spliced(splices []splice) *document {
 	sort.SliceStable(splices, func(i, j int) bool { return splices[i].from < splices[j].from })
 	out := make([]byte, 0, len(d.src)+64) // never nil: that would be no file
 	at := 0
 	for _, s := range splices {
-		out = append(out, d.src[at:s.from]...)
+		if s.from > at {
+			out = append(out, d.src[at:s.from]...)
+		}
 		out = append(out, s.text...)
-		at = s.to
+		at = max(at, s.to)
 	}
 	out = append(out, d.src[at:]...)
 	return &document{path: d.path, src: out, was: d.was}

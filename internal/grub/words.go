@@ -18,7 +18,7 @@ type word struct {
 func words(value []char) ([]word, *unusable) {
 	var out []word
 	var text []byte
-	in, start, sure := byte(0), -1, true
+	in, opened, start, sure := byte(0), 0, -1, true
 	end := func(at int) {
 		if start >= 0 {
 			out = append(out, word{string(text), sure, start, at})
@@ -46,7 +46,7 @@ func words(value []char) ([]word, *unusable) {
 		}
 		switch {
 		case in == 0 && (c.b == '"' || c.b == '\''):
-			in = c.b
+			in, opened = c.b, i
 		case in != 0 && c.b == in:
 			in = 0
 		case c.b == '\\' && in != '\'' && i+1 < len(value) && value[i+1].unknown == nil &&
@@ -60,7 +60,7 @@ func words(value []char) ([]word, *unusable) {
 		}
 	}
 	if in != 0 {
-		return nil, &unusable{start, "a quotation of GRUB's is not closed"}
+		return nil, &unusable{opened, "a quotation of GRUB's is not closed"}
 	}
 	end(len(value))
 	return out, nil
