@@ -231,3 +231,20 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkCapture(b *testing.B) {
+	h := host{name: "xenhost"}
+	for i := range 1000 {
+		h.guests = append(h.guests, guest{name: fmt.Sprintf("customer-%d", i), uuid: fmt.Sprintf("1d9f7584-e679-11f1-971d-%012x", i), mac: fmt.Sprintf("00:16:3e:00:%02x:%02x", i>>8, i&255), ip: fmt.Sprintf("10.0.%d.%d", i>>8, i&255)})
+	}
+	for name, redact := range map[string]bool{"plain": false, "redacted": true} {
+		b.Run(name, func(b *testing.B) {
+			c := h.capture(b, false, nil)
+			rec := capture.Record(c.Seams(), c.Meta)
+			snapshot(b, rec.Seams())
+			for b.Loop() {
+				rec.Capture(c.Meta.End, capture.Options{Redact: redact})
+			}
+		})
+	}
+}

@@ -113,6 +113,9 @@ var optionName = regexp.MustCompile(`^--?[A-Za-z][\w-]*$`)
 // Text scrubs any text.
 func (s *Scrubber) Text(b []byte) []byte {
 	for _, r := range rules {
+		if !bytes.ContainsAny(b, r.mark) {
+			continue
+		}
 		b = r.ReplaceAllFunc(b, func(found []byte) []byte {
 			m := r.FindSubmatch(found)
 			head, value := string(m[1]), string(m[2])
@@ -165,23 +168,27 @@ const (
 
 // The rules, in order. Group 1 is kept, group 2 is the secret, what follows is
 // kept. They rather take too much: after rbd:pool/image:id=admin:key=… the rest
-// of the word goes too.
-var rules = []*regexp.Regexp{
+// of the word goes too. A text without the rule's mark need not be searched:
+// most strings have none.
+var rules = []struct {
+	mark string
+	*regexp.Regexp
+}{
 	// -----BEGIN RSA PRIVATE KEY----- and what follows it
-	regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----)(.+?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`),
+	{"-", regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----)(.+?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`)},
 	// http://user:password@host, iscsi://user%password@host
-	regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)([^\s"']+)@`),
+	{"@", regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)([^\s"']+)@`)},
 	// netroot=iscsi:user:password@host::::target
-	regexp.MustCompile(`(?i)(iscsi:)((?:[^\s"'/]|/[^\s"'/])[^\s"']*)@`),
+	{"@", regexp.MustCompile(`(?i)(iscsi:)((?:[^\s"'/]|/[^\s"'/])[^\s"']*)@`)},
 	// rd.iscsi.password=…, vncpasswd='…', key=…, password = "…"
-	regexp.MustCompile(`(?i)([\w.-]*(?:` + secretWord + `|key)[\w.-]*["']?(?:[ \t]+=[ \t]*|=))` + value),
+	{"=", regexp.MustCompile(`(?i)([\w.-]*(?:` + secretWord + `|key)[\w.-]*["']?(?:[ \t]+=[ \t]*|=))` + value)},
 	// token: …
-	regexp.MustCompile(`(?i)([\w.-]*` + secretWord + `[\w.-]*["']?[ \t]*:[ \t]*)` + value),
+	{":", regexp.MustCompile(`(?i)([\w.-]*` + secretWord + `[\w.-]*["']?[ \t]*:[ \t]*)` + value)},
 	// Authorization: Bearer …
-	regexp.MustCompile(`(?i)(\bbearer[ \t]+)([\w.~+/=-]{8,})`),
+	{" \t", regexp.MustCompile(`(?i)(\bbearer[ \t]+)([\w.~+/=-]{8,})`)},
 	// hashes of GRUB and of crypt(3)
-	regexp.MustCompile(`(grub\.pbkdf2\.)(\S+)`),
-	regexp.MustCompile(`(\$(?:1|2[abxy]?|5|6|7|y|gy)\$)([^\s:"']+)`),
+	{".", regexp.MustCompile(`(grub\.pbkdf2\.)(\S+)`)},
+	{"$", regexp.MustCompile(`(\$(?:1|2[abxy]?|5|6|7|y|gy)\$)([^\s:"']+)`)},
 }
 
 // secretName tells whether a key's value is a secret.

@@ -61,22 +61,24 @@ func rewriteJSON(b []byte, f Replace) []byte {
 			b = b[1:]
 			continue
 		}
-		literal := b[:stringEnd(b)]
+		literal, closed := firstString(b)
 		b = b[len(literal):]
 		if rest := bytes.TrimLeft(b, " \t\r\n"); !top.list && len(rest) > 0 && rest[0] == ':' {
-			top.key, _ = decode(literal)
+			top.key, _ = decode(literal, closed)
 			out.Write(literal)
 			continue
 		}
-		value, whole := decode(literal)
+		value, valid := decode(literal, closed)
 		changed := f(keysOf(levels), value)
 		switch {
 		case changed == value:
 			out.Write(literal)
-		case whole:
+		case valid:
 			out.Write(encode(changed))
+		case closed:
+			out.WriteString(`"` + changed + `"`)
 		default:
-			out.WriteString(`"` + changed) // cut: there is no end to keep
+			out.WriteString(`"` + changed)
 		}
 	}
 	return out.Bytes()
@@ -97,29 +99,29 @@ func keysOf(levels []level) []string {
 	return keys
 }
 
-// stringEnd finds the end of the literal that b starts with.
-func stringEnd(b []byte) int {
+// firstString is the literal that b starts with, which the end of b may cut.
+func firstString(b []byte) (literal []byte, closed bool) {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++
 		case '"':
-			return i + 1
+			return b[:i+1], true
 		}
 	}
-	return len(b)
+	return b, false
 }
 
-// decode reads a literal, and gives its raw inside where it is cut or not JSON.
-func decode(literal []byte) (s string, whole bool) {
-	if json.Unmarshal(literal, &s) == nil {
+// decode reads a literal, and gives its raw inside where it is not JSON.
+func decode(literal []byte, closed bool) (s string, valid bool) {
+	switch {
+	case json.Unmarshal(literal, &s) == nil:
 		return s, true
+	case closed:
+		return string(literal[1 : len(literal)-1]), false
+	default:
+		return string(literal[1:]), false
 	}
-	inner := literal[1:]
-	if n := len(inner); n > 0 && inner[n-1] == '"' {
-		inner = inner[:n-1]
-	}
-	return string(inner), false
 }
 
 func encode(s string) []byte {
