@@ -92,12 +92,20 @@ func (t *tally) add(p, was xen.TmemPool) {
 		sum *xen.Count
 		v   xen.Count
 	}{
-		{&t.pages, p.Pages.Now}, {&t.peak, p.Pages.Max},
-		{&t.puts, p.Puts}, {&t.putTries, p.PutTries}, {&t.refused, p.PutsRefused}, {&t.replaced, p.DupReplaced},
-		{&t.gets, p.Gets}, {&t.getTries, p.GetTries}, {&t.flushes, p.PageFlushes},
-		{&t.putsRise, rise(p.Puts, was.Puts)}, {&t.putTriesRise, rise(p.PutTries, was.PutTries)},
+		{&t.pages, p.Pages.Now},
+		{&t.peak, p.Pages.Max},
+		{&t.puts, p.Puts},
+		{&t.putTries, p.PutTries},
+		{&t.refused, p.PutsRefused},
+		{&t.replaced, p.DupReplaced},
+		{&t.gets, p.Gets},
+		{&t.getTries, p.GetTries},
+		{&t.flushes, p.PageFlushes},
+		{&t.putsRise, rise(p.Puts, was.Puts)},
+		{&t.putTriesRise, rise(p.PutTries, was.PutTries)},
 		{&t.refusedRise, rise(p.PutsRefused, was.PutsRefused)},
-		{&t.getsRise, rise(p.Gets, was.Gets)}, {&t.getTriesRise, rise(p.GetTries, was.GetTries)},
+		{&t.getsRise, rise(p.Gets, was.Gets)},
+		{&t.getTriesRise, rise(p.GetTries, was.GetTries)},
 	} {
 		*s.sum = add(*s.sum, s.v)
 	}

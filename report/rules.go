@@ -98,10 +98,10 @@ func putsRefused(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] 
 		f.Advice = "Puts are refused while a domain stands at its limit; this source does not show it."
 	case room > d.Limit.Or(0)/50:
 		f.Verdict = finding.Note
-		f.Seen += fmt.Sprintf("; it has room for %s now", kib(room))
+		f.Seen += "; it has room for " + kib(room) + " now"
 		f.Advice = "It stood at its limit earlier. Watch with --interval whether it goes on; if it does, raise the limit."
 	default:
-		f.Seen += fmt.Sprintf("; it stands at its limit with room for %s", kib(room))
+		f.Seen += "; it stands at its limit with room for " + kib(room)
 		f.Advice = "A put needs a page below the limit. Raise the limit; the domain takes memory only when it needs it:"
 		if id, ok := d.ID.Get(); ok {
 			f.Commands = []string{fmt.Sprintf("xl mem-max %d %dm", id, (d.Limit.Or(0)+d.Limit.Or(0)/4)/1024)}

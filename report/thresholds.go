@@ -139,7 +139,7 @@ func ParseThresholds(text []byte) (Thresholds, error) {
 }
 
 func (t Thresholds) names() []string {
-	var out []string
+	out := make([]string, 0, len(t))
 	for _, x := range t {
 		out = append(out, x.Check)
 	}

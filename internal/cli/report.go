@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +52,7 @@ reported, and why the rest is missing.
 			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of --format json and exit"},
 		},
 		Action: func(c *cli.Context) error {
-			o, err := reportOptionsOf(env, c)
+			o, err := reportOptionsOf(c)
 			if err != nil {
 				return err
 			}
@@ -77,7 +76,7 @@ type reportOptions struct {
 	check, require  bool
 }
 
-func reportOptionsOf(env Env, c *cli.Context) (reportOptions, error) {
+func reportOptionsOf(c *cli.Context) (reportOptions, error) {
 	o := reportOptions{
 		source: c.String("source"), against: c.String("against"), demo: c.Bool("demo"),
 		interval: c.Duration("interval"), every: c.Duration("every"), format: c.String("format"),
@@ -132,10 +131,7 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 	for {
 		cur, err := src.Snapshot(ctx)
 		if err != nil {
-			if o.every > 0 && ctx.Err() != nil {
-				return nil
-			}
-			return explainNoSnapshot(err)
+			return o.ended(ctx, err)
 		}
 		r := report.Compute(prev, cur, o.rules)
 		if lost := layout.Missing(r, o.layout); len(lost) > 0 {
@@ -154,6 +150,15 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 			return nil
 		}
 	}
+}
+
+// ended is the end of a run that could not read once more: with --every an
+// interrupt is how a user ends it.
+func (o reportOptions) ended(ctx context.Context, err error) error {
+	if o.every > 0 && ctx.Err() != nil {
+		return nil
+	}
+	return explainNoSnapshot(err)
 }
 
 func (o reportOptions) open(env Env) (source, error) {
@@ -198,8 +203,7 @@ func (o reportOptions) show(env Env, r report.Report) error {
 		if width == 0 {
 			width = 100
 		}
-		var w io.Writer = env.Stdout
-		return render.Text(w, layout.Document(r, o.layout), render.Options{
+		return render.Text(env.Stdout, layout.Document(r, o.layout), render.Options{
 			Width: width, Color: env.Terminal && !env.NoColor, Wide: o.layout.Wide,
 		})
 	}

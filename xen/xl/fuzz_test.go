@@ -68,21 +68,6 @@ func FuzzUptime(f *testing.F) {
 	})
 }
 
-func FuzzDmesg(f *testing.F) {
-	seeds(f, "xl-dmesg.txt")
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := parseDmesg(b)
-		if err != nil || len(got) > maxBootMessages {
-			t.Errorf("%d messages, %v", len(got), err)
-		}
-		for _, l := range got {
-			if !strings.HasPrefix(l, "(XEN) ") {
-				t.Errorf("%q is not Xen's", l)
-			}
-		}
-	})
-}
-
 func FuzzXenstore(f *testing.F) {
 	seeds(f, "xenstore-ls-f.txt")
 	f.Add([]byte(`/local/domain/1/data/updated = "Sun Nov 22 13:33:31 2026\x41\0012"` + "\n"))
@@ -115,14 +100,12 @@ func TestGarbage(t *testing.T) {
 		"keys":     bytes.Repeat([]byte("host : x\n"), 10<<20/9),
 		"brackets": bytes.Repeat([]byte("["), 10<<20),
 		"domains":  bytes.Repeat([]byte("(domain\n"), 10<<20/8),
-		"dmesg":    bytes.Repeat([]byte("(XEN) tmem: initialized comp=0\n"), 10<<20/31),
 	}
 	parsers := map[string]func([]byte) (any, error){
 		"list":     func(b []byte) (any, error) { return parseList(b) },
 		"config":   func(b []byte) (any, error) { return parseConfig(b) },
 		"info":     func(b []byte) (any, error) { return parseInfo(b) },
 		"uptime":   func(b []byte) (any, error) { return parseUptime(b) },
-		"dmesg":    func(b []byte) (any, error) { return parseDmesg(b) },
 		"xenstore": func(b []byte) (any, error) { return parseXenstore(b, "/local/domain/1/data") },
 		"freeable": func(b []byte) (any, error) { return parseFreeable(b) },
 	}

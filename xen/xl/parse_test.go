@@ -137,26 +137,6 @@ func TestParseUptime(t *testing.T) {
 	})
 }
 
-func TestParseDmesg(t *testing.T) {
-	got, err := parseDmesg([]byte(testdata(t, "4.12-t0-idle", "xl-dmesg.txt")))
-	want := []string{
-		"(XEN) Command line: tmem console=com1 com1=115200,8n1 dom0_mem=1024M,max:1024M loglvl=all guest_loglvl=all spec-ctrl=no xpti=no pv-l1tf=no",
-		"(XEN) tmem: initialized comp=0",
-	}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Error(diff, err)
-	}
-	got, err = parseDmesg([]byte("(d1) tmem: initialized comp=0\n(d1) (XEN) tmem: initialized comp=0\n" +
-		"(XEN) [2019-04-01 10:11:12] TMEM physical RAM limit exceeded, disabling TMEM\r\n" +
-		"(XEN) WARNING: Only the first 5120 GB of the physical memory map can be accessed by Xen.\n(XEN) Truncating RAM from 8388608kB to 4194304kB\n"))
-	if err != nil || len(got) != 3 || !strings.HasSuffix(got[0], "disabling TMEM") {
-		t.Errorf("%q, %v", got, err)
-	}
-	if got, _ = parseDmesg([]byte(strings.Repeat("(XEN) tmem: initialized comp=0\n", 1000))); len(got) != maxBootMessages {
-		t.Errorf("%d messages kept", len(got))
-	}
-}
-
 const sxp = `(domain
 	(domid %s)
 	(domain_create_info)
