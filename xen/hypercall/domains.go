@@ -15,10 +15,10 @@ import (
 
 const (
 	// domainBatch is how many domains are asked for at a time.
-	domainBatch = 256
+	domainBatch = 128
 	// The lengths that an entry can have: 80 in 4.0, 112 in 4.22, and room for
 	// more.
-	shortestEntry, longestEntry = 80, 256
+	shortestEntry, longestEntry = 80, 160
 	// lastDomID is the highest number of a domain; from 0x7ff0 on are Xen's own
 	// (DOMID_FIRST_RESERVED).
 	lastDomID = 0x7fef
@@ -84,7 +84,10 @@ func stride(buf []byte, n int) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
-	written := len(bytes.TrimRight(buf, string([]byte{marker})))
+	written := len(buf)
+	for written > 0 && buf[written-1] == marker {
+		written--
+	}
 	written = (written + 7) &^ 7
 	size := 0
 	if n > 0 && written%n == 0 {

@@ -32,9 +32,12 @@ func (r *reader) xenstore() {
 			nameless = append(nameless, strconv.Itoa(int(id)))
 		}
 	}
-	if len(nameless) > 0 {
-		r.gap("name of domain "+strings.Join(nameless[:min(len(nameless), 5)], ", "),
-			fmt.Errorf("xenstore has none, of %d domains in all: %w", len(nameless), fs.ErrNotExist))
+	if n := len(nameless); n > 0 {
+		what := "name of domain " + strings.Join(nameless[:min(n, 5)], ", ")
+		if n > 5 {
+			what += fmt.Sprintf(" and %d more", n-5)
+		}
+		r.gap(what, fmt.Errorf("xenstore has none: %w", fs.ErrNotExist))
 	}
 	up, err := r.src.files.ReadFile("/proc/uptime")
 	r.gap("uptime of Dom0", err)
@@ -68,18 +71,18 @@ func (k *keys) domain(d *xen.Domain, id units.DomID) {
 	d.Name = domkeys.Name(k.get(home + "name"))
 	d.Target = domkeys.KiB(k.get(home + "memory/target"))
 	d.StaticMax = domkeys.KiB(k.get(home + "memory/static-max"))
+	// Both PV and HVM guests have their devices listed with the PV backend
+	// (X:tools/libs/light/libxl_pci.c, libxl__create_pci_backend).
+	devices := k.get(fmt.Sprintf("/local/domain/0/backend/pci/%d/0/num_devs", id))
+	if n, err := strconv.ParseUint(devices, 10, 16); err == nil || devices == "" && k.err == nil {
+		d.PCI = opt.Of(int(n))
+	}
 	if id == 0 {
 		return
 	}
 	d.Guest = domkeys.Guest(func(key string) string { return k.get(home + key) }, k.r.hv.begin)
 	if d.Type == "" {
 		d.Type = domainType(k.get(fmt.Sprintf("/libxl/%d/type", id)))
-	}
-	// Both PV and HVM guests have their devices listed with the PV backend
-	// (X:tools/libs/light/libxl_pci.c, libxl__create_pci_backend).
-	devices := k.get(fmt.Sprintf("/local/domain/0/backend/pci/%d/0/num_devs", id))
-	if n, err := strconv.ParseUint(devices, 10, 16); err == nil || devices == "" && k.err == nil {
-		d.PCI = opt.Of(int(n))
 	}
 	// The path comes from the toolstack; "/vm/" keeps to where it writes.
 	if vm := k.get(home + "vm"); strings.HasPrefix(vm, "/vm/") {
@@ -100,18 +103,26 @@ func domainType(s string) string {
 // from its second to now, as xl uptime does. A time to come is absent.
 func since(start string, now time.Time) opt.Value[time.Duration] {
 	whole, _, _ := strings.Cut(start, ".")
-	n, err := strconv.ParseInt(whole, 10, 40)
-	if err != nil || n <= 0 || now.Unix() < n {
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n <= 0 {
 		return opt.Value[time.Duration]{}
 	}
-	return opt.Of(time.Duration(now.Unix()-n) * time.Second)
+	return seconds(now.Unix() - n)
 }
 
 // parseUptime reads /proc/uptime: "66.27 103.94\n".
 func parseUptime(s string) opt.Value[time.Duration] {
 	whole, _, ok := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(whole, 10, 40)
-	if !ok || err != nil || n < 0 {
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if !ok || err != nil {
+		return opt.Value[time.Duration]{}
+	}
+	return seconds(n)
+}
+
+// seconds is a span of up to 136 years; any other is absent.
+func seconds(n int64) opt.Value[time.Duration] {
+	if n < 0 || n >= 1<<32 {
 		return opt.Value[time.Duration]{}
 	}
 	return opt.Of(time.Duration(n) * time.Second)
