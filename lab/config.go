@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// config is what the environment asks for.
+type config struct {
+	cache string
+
+	// Replacements for Debian's, "" is Debian's.
+	xen, tools, kernel, guestKernel string
+	// xtm is a binary to test instead of building this checkout's.
+	xtm string
+
+	accel string
+	// xenArgs are added to Xen's command line.
+	xenArgs string
+	// slow stretches every deadline: 2 on a machine half as fast as CI's.
+	slow float64
+
+	match string
+	shell bool
+}
+
+// deadline is how long an unattended machine may live.
+const deadline = 9 * time.Minute
+
+func (c config) stretch(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * c.slow)
+}
+
+func configFromEnv(lookup func(string) (string, bool)) (config, error) {
+	get := func(name, otherwise string) string {
+		if v, ok := lookup(name); ok && v != "" {
+			return v
+		}
+		return otherwise
+	}
+	c := config{
+		cache:       get("XTM_LAB_CACHE", filepath.Join(".cache", "lab")),
+		xen:         get("LAB_XEN", ""),
+		tools:       get("LAB_TOOLS", ""),
+		kernel:      get("LAB_KERNEL", ""),
+		guestKernel: get("LAB_GUEST_KERNEL", ""),
+		xtm:         get("LAB_XTM", ""),
+		accel:       get("LAB_ACCEL", "tcg"),
+		xenArgs:     get("LAB_XEN_ARGS", ""),
+	}
+	var err error
+	if c.slow, err = strconv.ParseFloat(get("LAB_SLOW", "1"), 64); err != nil || c.slow <= 0 {
+		return config{}, fmt.Errorf("LAB_SLOW: want a factor above 0, for example 2")
+	}
+	if c.accel != "tcg" && c.accel != "kvm" {
+		return config{}, fmt.Errorf("LAB_ACCEL: want tcg or kvm, got %q", c.accel)
+	}
+	if c.cache, err = filepath.Abs(c.cache); err != nil {
+		return config{}, fmt.Errorf("resolve cache folder: %w", err)
+	}
+	return c, nil
+}

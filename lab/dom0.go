@@ -1,0 +1,152 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// What the runner uses inside Dom0.
+const (
+	payloadDir = "/lab"
+	resultDir  = "/out"
+	resultDisk = "/dev/labresults"
+)
+
+// runDom0 runs the scenarios inside Dom0 and writes the result disk. Its
+// stdout is the console.
+func runDom0(ctx context.Context) (int, error) {
+	var o orders
+	b, err := os.ReadFile(filepath.Join(payloadDir, "orders.json"))
+	if err != nil {
+		return 1, err
+	}
+	if err := json.Unmarshal(b, &o); err != nil {
+		return 1, fmt.Errorf("read orders: %w", err)
+	}
+	match, err := regexp.Compile(o.Match)
+	if err != nil {
+		return 1, fmt.Errorf("-run: %w", err)
+	}
+	all, err := scenarios()
+	if err != nil {
+		return 1, err
+	}
+	host := lookAround(ctx)
+	for _, s := range all {
+		if !match.MatchString(s.name) {
+			continue
+		}
+		if why := host.lacks(s.needs); why != "" {
+			fmt.Printf("%sskip %s: %s\n", mark, s.name, why)
+			continue
+		}
+		begin := time.Now()
+		err := runScenario(ctx, s, time.Duration(float64(s.timeout)*o.Slow))
+		if err != nil {
+			fmt.Printf("%sfail %s %.1fs: %v\n", mark, s.name, time.Since(begin).Seconds(), err)
+			tail(os.Stdout, filepath.Join(resultDir, s.name, "log"), 25)
+			continue
+		}
+		fmt.Printf("%spass %s %.1fs\n", mark, s.name, time.Since(begin).Seconds())
+	}
+	if err := writeResults(); err != nil {
+		return 1, err
+	}
+	fmt.Println(mark + "end")
+	return 0, nil
+}
+
+// runScenario runs one script with a folder of its own; all that it prints is
+// in the file log there. The whole process group ends with it.
+func runScenario(ctx context.Context, s scenario, limit time.Duration) error {
+	dir := filepath.Join(resultDir, s.name)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-eu", "-c", `. /lab/dom0/lib.sh; . "$0"`, filepath.Join(payloadDir, "scenarios", s.name+".sh"))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return fmt.Errorf("not done within %v", limit)
+	}
+	return err
+}
+
+// lookAround finds what scenarios may need: tmem (this Xen has it switched
+// on), guest-tmem (the guests' kernel has it), libvirt, and xtm:COMMAND for
+// each command of the xtm under test.
+func lookAround(ctx context.Context) facts {
+	f := facts{words: map[string]bool{}}
+	f.major = number("/sys/hypervisor/version/major")
+	f.minor = number("/sys/hypervisor/version/minor")
+	ask := func(name string, arg ...string) []byte {
+		ctx, stop := context.WithTimeout(ctx, time.Minute)
+		defer stop()
+		// A program that fails or is not there has said nothing: the need
+		// is not met, and the scenario is listed as skipped.
+		out, _ := exec.CommandContext(ctx, name, arg...).Output()
+		return out
+	}
+	f.words["tmem"] = bytes.Contains(ask("xl", "dmesg"), []byte("tmem: initialized"))
+	f.words["libvirt"] = bytes.Contains(ask("virsh", "-c", "xen:///system", "list"), []byte("Domain-0"))
+	if log, err := os.ReadFile("/var/log/xen/console/guest-web1.log"); err == nil {
+		f.words["guest-tmem"] = bytes.Contains(log, []byte("LAB-TMEM"))
+	}
+	for _, line := range strings.Split(string(ask("xtm", "--help")), "\n") {
+		if w := strings.Fields(line); len(w) > 1 && strings.HasPrefix(line, "   ") {
+			f.words["xtm:"+strings.TrimSuffix(w[0], ",")] = true
+		}
+	}
+	return f
+}
+
+func number(file string) int {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n
+}
+
+// writeResults puts the results and Xen's logs on the result disk.
+func writeResults() error {
+	if err := os.CopyFS(filepath.Join(resultDir, "xen"), os.DirFS("/var/log/xen")); err != nil {
+		return err
+	}
+	for name, argv := range map[string][]string{
+		"xen/xl-dmesg": {"xl", "dmesg"}, "xen/dmesg": {"dmesg"}, "xen/xl-list": {"xl", "list"},
+	} {
+		out, _ := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+		if err := os.WriteFile(filepath.Join(resultDir, name), out, 0o644); err != nil {
+			return err
+		}
+	}
+	disk, err := os.OpenFile(resultDisk, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(disk)
+	return errors.Join(w.AddFS(os.DirFS(resultDir)), w.Close(), disk.Sync(), disk.Close())
+}

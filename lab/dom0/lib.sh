@@ -1,0 +1,74 @@
+# What scenarios have at hand. They run under sh -eu in a folder of their own,
+# whose files are kept.
+
+fail() { echo "FAIL: $*"; exit 1; }
+
+# same WHAT WANT GOT
+same() { [ "$2" = "$3" ] || fail "$1: want $2, got $3"; echo "ok: $1 = $2"; }
+
+# near WHAT WANT GOT STEP: equal but for less than STEP.
+near() {
+	awk -v a="$2" -v b="$3" -v s="$4" 'BEGIN { d = a - b; exit !(d < s && -d < s) }' || fail "$1: want $2 (to $4), got $3"
+	echo "ok: $1 = $2 (to $4)"
+}
+
+# exits CODE COMMAND...: the command ends with that code; its output is in the
+# files out and err.
+exits() {
+	want=$1; shift
+	got=0; "$@" >out 2>err || got=$?
+	[ "$got" = "$want" ] || { cat out err; fail "$*: want exit $want, got $got"; }
+	echo "ok: $* exits $want"
+}
+
+now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
+
+# await SECONDS COMMAND...
+await() {
+	end=$(($(now) + $1)); shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(now)" -lt $end ] || fail "waited for: $*"
+		sleep 0.2
+	done
+}
+
+# guest NAME COMMAND: runs it in that guest; output and exit code are its own.
+guest() {
+	name=$1; shift
+	log=/var/log/xen/console/guest-$name.log
+	id=$(cat /proc/sys/kernel/random/uuid)
+	from=$(($(stat -c %s "$log") + 1))
+	echo "$id $*" >"$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty")"
+	n=300
+	until tail -c "+$from" "$log" | grep -q "^LAB-END $id"; do
+		n=$((n - 1)); [ $n -gt 0 ] || fail "guest $name did not answer: $*"
+		sleep 0.2
+	done
+	tail -c "+$from" "$log" | tr -d '\r' >"/tmp/guest.$id"
+	sed -n "/^LAB-ERR $id/,/^LAB-END $id/{/^LAB-/d;p}" "/tmp/guest.$id" | base64 -d >&2
+	sed -n "/^LAB-OUT $id/,/^LAB-ERR $id/{/^LAB-/d;p}" "/tmp/guest.$id" | base64 -d
+	code=$(sed -n "s/^LAB-END $id //p" "/tmp/guest.$id")
+	rm "/tmp/guest.$id"
+	return "$code"
+}
+
+# between WHAT A B GOT: got is A, B or a number between them. A guest's memory
+# moves, so what xtm says is held against the toolstack before and after it.
+between() {
+	[ "$4" = "$2" ] || [ "$4" = "$3" ] ||
+		awk -v a="$2" -v b="$3" -v x="$4" 'BEGIN { exit !(x ~ /^[0-9.]+$/ && (x - a) * (x - b) <= 0) }' ||
+		fail "$1: want $2 or $3 or between them, got $4"
+	echo "ok: $1 = $4"
+}
+
+# column TABLE NAME N: the Nth word of the row whose first word is NAME.
+column() { awk -v name="$2" -v n="$3" '$1 == name { print $n; exit }' "$1"; }
+
+# info FILE KEY: a line of xl info.
+info() { sed -n "s/^$2 *: //p" "$1"; }
+
+# domain FILE NAME FIELD: of a report in JSON; "absent" where it has none.
+domain() { jq -r --arg name "$2" ".domains[] | select(.name == \$name) | .$3 // \"absent\"" "$1"; }
+
+# seconds: of a time as xl uptime writes it, "0:03:14" or "2 days, 0:03:14".
+seconds() { awk '{ n = split($NF, t, ":"); d = ($0 ~ /day/) ? $1 : 0; print d * 86400 + t[n-2] * 3600 + t[n-1] * 60 + t[n] }'; }

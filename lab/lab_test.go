@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestScenarios(t *testing.T) {
+	all, err := scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Errorf("%d scenarios", len(all))
+	}
+	for _, s := range all {
+		for _, n := range s.needs {
+			if versionNeed.MatchString(n) {
+				continue
+			}
+			switch word := strings.TrimPrefix(n, "no-"); {
+			case slices.Contains([]string{"tmem", "guest-tmem", "libvirt"}, word), strings.HasPrefix(word, "xtm:"):
+			default:
+				t.Errorf("%s needs %q, which no host has", s.name, n)
+			}
+		}
+	}
+}
+
+func TestParseScenario(t *testing.T) {
+	s, err := parseScenario("scenarios/40-x.sh", []byte("#!/bin/sh\n# what: a: b\n# needs: tmem xen<4.13\n# timeout: 90\necho\n# timeout: bad\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.name != "40-x" || s.what != "a: b" || s.timeout != 90*time.Second || !slices.Equal(s.needs, []string{"tmem", "xen<4.13"}) {
+		t.Errorf("%+v", s)
+	}
+	for _, bad := range []string{"#!/bin/sh\necho\n", "# what: x\n# timeout: 0\n", "# what: x\n# need: tmem\n"} {
+		if _, err := parseScenario("x.sh", []byte(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestLacks(t *testing.T) {
+	f := facts{4, 12, map[string]bool{"tmem": true}}
+	for needs, want := range map[string]string{
+		"":                "",
+		"tmem xen>=4.12":  "",
+		"xen<4.13":        "",
+		"xen<5.0":         "",
+		"xen<4.12":        "needs xen<4.12, this is Xen 4.12",
+		"xen>=4.13 tmem":  "needs xen>=4.13, this is Xen 4.12",
+		"no-tmem":         "needs no-tmem",
+		"no-libvirt":      "",
+		"tmem xtm:status": "needs xtm:status",
+	} {
+		if got := f.lacks(strings.Fields(needs)); got != want {
+			t.Errorf("%q: got %q, want %q", needs, got, want)
+		}
+	}
+}
+
+func TestParseURIs(t *testing.T) {
+	// As apt 2.6 printed them: the second has no sum.
+	got, err := parseURIs(strings.NewReader(
+		"'http://h/debian/pool/main/j/jq/jq_1.6-2.1_amd64.deb' jq_1.6-2.1_amd64.deb 64432 MD5Sum:5d1c\n" +
+			"'http://h/s/pool/p/libpcre2-8-0_10.42-1%2bdeb12u2_amd64.deb' libpcre2-8-0_10.42-1+deb12u2_amd64.deb 261628 \n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []deb{{"jq_1.6-2.1_amd64.deb", "64432"}, {"libpcre2-8-0_10.42-1+deb12u2_amd64.deb", "261628"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if _, err := parseURIs(strings.NewReader("'http://h/x' ../x.deb 1 \n")); err == nil {
+		t.Error("a file outside the folder: no error")
+	}
+}
+
+func TestKeep(t *testing.T) {
+	for name, want := range map[string]bool{
+		"usr/sbin/libvirtd": true,
+		"usr/share/doc/jq/": false,
+		"usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_libxl.so": true,
+		"usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so":  false,
+		"lib/modules/6.1.0-1-amd64/kernel/fs/ext4/ext4.ko":                           true,
+		"lib/modules/6.1.0-1-amd64/kernel/fs/ext4extra/x.ko":                         false,
+		"lib/modules/6.1.0-1-amd64/kernel/drivers/net/e1000.ko":                      false,
+	} {
+		if keep(name) != want {
+			t.Errorf("%s: %t", name, !want)
+		}
+	}
+}
+
+func TestUnwrapKernel(t *testing.T) {
+	elf := []byte("\x7fELF and so on")
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	_, _ = w.Write(elf)
+	_ = w.Close()
+	payload := append(z.Bytes(), 14, 0, 0, 0)
+
+	image := make([]byte, 1024)
+	image[0x1f1] = 1 // one setup sector beside the boot sector
+	copy(image[0x202:], "HdrS\x0c\x02")
+	binary.LittleEndian.PutUint32(image[0x248:], 16)
+	binary.LittleEndian.PutUint32(image[0x24c:], uint32(len(payload)))
+	image = append(image, make([]byte, 16)...)
+	image = append(image, payload...)
+
+	got, err := unwrapKernel(image)
+	if err != nil || !bytes.Equal(got, elf) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	cut := image[:len(image)-8]
+	if got, err := unwrapKernel(cut); err != nil || !bytes.Equal(got, cut) {
+		t.Errorf("a truncated image is left as it is: got %d bytes, %v", len(got), err)
+	}
+}
+
+func TestModuleDeps(t *testing.T) {
+	// Of Debian's ext4.ko, Linux 6.1, shortened.
+	info := []byte("license=GPL\x00softdep=pre: crc32c\x00alias=ext3\x00depends=jbd2,mbcache,crc16\x00retpoline=Y\x00")
+	if got := moduleDeps(info); !slices.Equal(got, []string{"jbd2", "mbcache", "crc16"}) {
+		t.Errorf("got %v", got)
+	}
+	if got := moduleDeps([]byte("depends=\x00")); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCpioIsReadByCpio(t *testing.T) {
+	var c cpio
+	c.entry("dir", modeDir, 0, 0, nil)
+	c.file("dir/odd", []byte("12345"))
+	c.entry("link", modeLink, 0, 0, []byte("dir/odd"))
+	cmd := exec.Command("cpio", "-t", "--quiet")
+	cmd.Stdin = bytes.NewReader(c.bytes())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("cpio (package cpio): %v %s", err, out)
+	}
+	if string(out) != "dir\ndir/odd\nlink\n" {
+		t.Errorf("got %q", out)
+	}
+}
+
+func TestQEMUArgs(t *testing.T) {
+	m := machine{xen: "/c/xen", kernel: "/c/vmlinux", initrd: "/c/initrd", root: "r", payload: "p", results: "o"}
+	args := qemuArgs(m, config{accel: "tcg", xenArgs: "tmem"})
+	after := func(flag string) string { return args[slices.Index(args, flag)+1] }
+	if got := after("-append"); !strings.HasSuffix(got, " tmem") || !strings.Contains(got, "pv-l1tf=no") {
+		t.Errorf("Xen's command line: %s", got)
+	}
+	// QEMU takes a comma in -initrd as the start of the next module.
+	if got := after("-initrd"); strings.Count(got, ",") != 1 {
+		t.Errorf("modules: %s", got)
+	}
+	kvm := qemuArgs(m, config{accel: "kvm", shell: true})
+	if s := strings.Join(kvm, " "); strings.Contains(s, "xpti") || !strings.Contains(s, "mon:stdio") {
+		t.Errorf("kvm: %s", s)
+	}
+}
+
+func TestGuests(t *testing.T) {
+	per, loops := disks()
+	if len(loops) > 16 {
+		t.Errorf("%d loop devices", len(loops))
+	}
+	promised := 0
+	for _, g := range guests {
+		promised += g.maxmem
+		cfg, xml := g.xlConfig(per[g.name]), g.libvirtXML(per[g.name])
+		for _, d := range per[g.name] {
+			if !strings.Contains(cfg, d.dev+","+d.guestDev) || !strings.Contains(xml, d.dev) {
+				t.Errorf("%s: %v is missing", g.name, d)
+			}
+		}
+	}
+	if free := memoryMiB - dom0MiB; promised <= free {
+		t.Errorf("guests are promised %d of %d MiB: no overcommitment", promised, free)
+	}
+}
+
+func TestOutcome(t *testing.T) {
+	var o outcome
+	for _, l := range []string{"LAB step 1s x\r\n", "LAB pass 10-x 1s\r\n", "(XEN) LAB fail\n", "LAB fail 20-y\n", "LAB skip 30-z: why\n", "LAB end\n"} {
+		o.line(l)
+	}
+	if got := o.String(); got != "1 passed, 1 failed, 1 skipped" || !o.ended {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	env := map[string]string{"LAB_SLOW": "2.5", "XTM_LAB_CACHE": "/c"}
+	look := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
+	c, err := configFromEnv(look)
+	if err != nil || c.cache != "/c" || c.accel != "tcg" || c.stretch(2*time.Second) != 5*time.Second {
+		t.Errorf("%+v %v", c, err)
+	}
+	delete(env, "XTM_LAB_CACHE")
+	if c, _ := configFromEnv(look); !strings.HasSuffix(c.cache, filepath.Join(".cache", "lab")) {
+		t.Errorf("cache: %s", c.cache)
+	}
+	for _, bad := range []string{"0", "-1", "fast"} {
+		env["LAB_SLOW"] = bad
+		if _, err := configFromEnv(look); err == nil {
+			t.Errorf("LAB_SLOW=%s: no error", bad)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// Command lab boots a genuine Xen host with genuine guests in QEMU, runs xtm in
+// Dom0 and in the guests, and collects what happened. README.md says how.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := lab(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+	}
+	os.Exit(code)
+}
+
+const usage = `usage: lab [-run REGEXP] [list|shell]
+  (nothing)  boot, run the scenarios, collect, power off
+  shell      boot, then an interactive shell in Dom0; leave it to power off
+  list       print the scenarios and what they need
+`
+
+// lab runs one command. The codes are 0 every scenario passed or was skipped,
+// 1 one failed or the host did not come up, 2 usage.
+func lab(ctx context.Context, args []string) (int, error) {
+	fs := flag.NewFlagSet("lab", flag.ContinueOnError)
+	fs.Usage = func() { fmt.Fprint(fs.Output(), usage) }
+	match := fs.String("run", "", "run only scenarios whose name matches `REGEXP`")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0, nil
+		}
+		return 2, nil
+	}
+	cfg, err := configFromEnv(os.LookupEnv)
+	if err != nil {
+		return 2, err
+	}
+	cfg.match = *match
+	switch fs.Arg(0) {
+	case "":
+		return run(ctx, cfg)
+	case "shell":
+		cfg.shell = true
+		return run(ctx, cfg)
+	case "list":
+		return listScenarios(os.Stdout)
+	case "dom0":
+		// What dom0/rc calls inside the machine.
+		return runDom0(ctx)
+	}
+	fs.Usage()
+	return 2, nil
+}

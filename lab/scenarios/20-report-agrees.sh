@@ -1,0 +1,55 @@
+#!/bin/sh
+# what: the report agrees with xl, xentop and xenstore on every figure that they share
+# needs: xtm:report
+# timeout: 180
+look() {
+	xl list -v >list.$1
+	xl info >info.$1
+	xl uptime >uptime.$1
+	# A domain that runs at the moment is "-----r" for xentop.
+	xentop -b -i 1 | sed 's/no limit/unlimited/' >xentop.$1
+}
+look before
+exits 0 xtm report --source xl --format json
+mv out report.json
+look after
+cat err
+
+host() { jq -r ".host.$1 // \"absent\"" report.json; }
+for key in total:total_memory free:free_memory; do
+	before=$(($(info info.before ${key#*:}) * 1024)) after=$(($(info info.after ${key#*:}) * 1024))
+	between "host ${key%:*}" $before $after "$(host ${key%:*}_kib)"
+done
+same "Xen's version" "$(info info.before xen_version)" "$(jq -r '.host.xen | "\(.major).\(.minor)\(.extra // "")"' report.json)"
+same "Dom0's kernel" "$(uname -r)" "$(host dom0_release)"
+same "host name" "$(hostname)" "$(host name)"
+
+same "domains" "$(awk 'NR > 1 { print $1 }' list.after | sort | tr '\n' ' ')" "$(jq -r '.domains[].name' report.json | sort | tr '\n' ' ')"
+for d in $(awk 'NR > 1 { print $1 }' list.after); do
+	id=$(column list.after $d 2)
+	same "$d: number" "$id" "$(domain report.json $d domid)"
+	same "$d: uuid" "$(column list.after $d 7)" "$(domain report.json $d uuid)"
+	between "$d: current" "$(column xentop.before $d 5)" "$(column xentop.after $d 5)" "$(domain report.json $d current_kib)"
+	between "$d: xl's whole MiB" "$(column list.before $d 3)" "$(column list.after $d 3)" "$(($(domain report.json $d current_kib) / 1024))"
+	limit=$(column xentop.after $d 7)
+	if [ "$limit" = unlimited ]; then
+		same "$d: unlimited" true "$(domain report.json $d unlimited)"
+	else
+		between "$d: limit" "$(column xentop.before $d 7)" "$limit" "$(domain report.json $d limit_kib)"
+	fi
+	for key in static-max:static_max_kib target:target_kib; do
+		want=$(xenstore-read "/local/domain/$id/memory/${key%:*}" 2>/dev/null) || continue
+		same "$d: ${key%:*}" "$want" "$(domain report.json $d ${key#*:})"
+	done
+	between "$d: uptime" "$(grep "^$d " uptime.before | cut -c42- | seconds)" "$(grep "^$d " uptime.after | cut -c42- | seconds)" \
+		"$(($(domain report.json $d uptime_ns) / 1000000000))"
+	case $(column list.after $d 5) in *p*) paused=true ;; *) paused=absent ;; esac
+	same "$d: paused" $paused "$(domain report.json $d state.paused)"
+done
+# The bands add up to the host's memory.
+same "bands" "$(host total_kib)" "$(jq '.host | [.xens_own_kib, .dom0_kib, .guests_current_kib, .ephemeral_kib, .tmem_free_list_kib, .free_kib] | add' report.json)"
+for format in table csv markdown; do
+	exits 0 xtm report --format $format
+	mv out report.$format
+	for d in web1 db1 cache1 idle1 plain1; do grep -q $d report.$format || fail "$format: no $d"; done
+done
