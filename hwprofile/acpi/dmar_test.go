@@ -53,6 +53,26 @@ func TestParseLiteral(t *testing.T) {
 	}
 }
 
+// TestQEMU decodes the tables of two virtual machines.
+func TestQEMU(t *testing.T) {
+	for name, scopes := range map[string]int{"board": 20, "switches": 19} {
+		b, err := os.ReadFile("testdata/qemu-" + name + ".dmar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := acpi.ParseDMAR(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.AddressWidth != 39 || !got.InterruptRemapping || !got.Header.ChecksumOK || len(got.Units) != 1 || got.Units[0].Base != 0xfed90000 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if n := len(got.Units[0].Scopes); n != scopes {
+			t.Errorf("%s: %d scopes, want %d", name, n, scopes)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	for _, name := range []string{"DMAR", "RMAD", "XMAR"} {
 		want := acpitest.X10SAE()
@@ -308,6 +328,13 @@ func FuzzParseDMAR(f *testing.F) {
 	f.Add(acpitest.DMAR("DMAR", acpitest.X10SAE()))
 	f.Add(acpitest.DMAR("RMAD", acpi.DMAR{SATC: []acpi.ATSCaches{{}}, Names: []acpi.NamedDevice{{Name: "x"}}, Affinity: []acpi.Affinity{{}}}))
 	f.Add(literal)
+	for _, name := range []string{"board", "switches"} {
+		b, err := os.ReadFile("testdata/qemu-" + name + ".dmar")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	devices, err := pci.ParseDump(pcitest.X10SAE().Dump())
 	if err != nil {
 		f.Fatal(err)
