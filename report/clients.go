@@ -8,7 +8,7 @@ import (
 
 // fill adds what tmem does for the domain.
 func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earlier) {
-	out := Client{Weight: c.Weight, Cap: c.Cap, Compress: c.Compress, Frozen: c.Frozen}
+	out := &Client{Weight: c.Weight, Cap: c.Cap, Compress: c.Compress, Frozen: c.Frozen}
 	old, oldPools := was.client, was.pools
 	if was.reset == "" && wentBack(c, old) {
 		d.Reset = ResetCounters
@@ -50,7 +50,7 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 		if !eph.Pages.Has() {
 			eph.Pages = es.pages
 		}
-		out.Ephemeral = opt.Of(eph)
+		out.Ephemeral = &eph
 	}
 	if totalsOnly || ps.n > 0 {
 		if !totalsOnly {
@@ -59,7 +59,7 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 		per.Pages, per.Peak = ps.pages, ps.peak
 		per.Acceptance = ps.efficiency(ps.puts, ps.putTries, ps.putsRise, ps.putTriesRise, compared)
 		per.Refused = ps.counter(ps.refused, ps.refusedRise, compared, span)
-		out.Persistent = opt.Of(per)
+		out.Persistent = &per
 		d.PersistentMemory = pagesKiB(per.Pages)
 	}
 	if cp := c.CompressedPages.Or(0); cp > 0 {
@@ -67,7 +67,7 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 			return float64(b) / float64(cp*units.PageSize)
 		})
 	}
-	d.Client = opt.Of(out)
+	d.Client = out
 }
 
 // wentBack tells whether a total of the client is smaller than before. Totals

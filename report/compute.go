@@ -24,6 +24,9 @@ func Compute(prev *xen.Snapshot, cur xen.Snapshot, rules Thresholds) Report {
 	if note != "" {
 		r.Notes = append(r.Notes, note)
 	}
+	if r.Thresholds == nil {
+		r.Thresholds = DefaultThresholds()
+	}
 	if before.span > 0 {
 		r.Interval = opt.Of(before.span)
 	}

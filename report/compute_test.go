@@ -82,8 +82,15 @@ func domainNamed(t *testing.T, r Report, name string) Domain {
 	return Domain{}
 }
 
-func (d Domain) eph() Ephemeral  { return d.Client.Or(Client{}).Ephemeral.Or(Ephemeral{}) }
-func (d Domain) per() Persistent { return d.Client.Or(Client{}).Persistent.Or(Persistent{}) }
+func (d Domain) eph() Ephemeral  { return orZero(d.Ephemeral()) }
+func (d Domain) per() Persistent { return orZero(d.Persistent()) }
+
+func orZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
 
 func TestComputeLoadedHost(t *testing.T) {
 	r := Compute(nil, loaded(), DefaultThresholds())
@@ -105,10 +112,10 @@ func TestComputeLoadedHost(t *testing.T) {
 		{"db1 hit rate", db.eph().HitRate.Total.Value.Has(), false},
 		{"cache1 hit rate", units.Percent(cache.eph().HitRate.Total.Value.Or(0)), "65.7 %"},
 		{"cache1 reclaimed", cache.Reclaimed, kibs(119768)},
-		{"cache1 has no persistent pool", cache.Client.Or(Client{}).Persistent.Has(), false},
+		{"cache1 has no persistent pool", cache.Persistent() != nil, false},
 		{"idle1 hit rate", idle.eph().HitRate.Total.Value.Has(), false},
 		{"idle1 acceptance", idle.per().Acceptance.Total.Value.Has(), false},
-		{"plain1 is no client", plain.Client.Has(), false},
+		{"plain1 is no client", plain.Client != nil, false},
 		{"freeable", r.Host.Freeable, kibs(661920)},
 		{"freeable is an estimate", r.Host.FreeableEstimate, true},
 		{"Xen's own", r.Host.XensOwn, kibs(2751488 - 20480 - 2029808 - 661920)},

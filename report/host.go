@@ -46,15 +46,14 @@ func (h *Host) freeable(host xen.Host) {
 func (h *Host) sum(domains []Domain) opt.Value[units.KiB] {
 	var guests, maximum, reclaimed units.KiB
 	currents, maxima, n := true, true, 0
-	for _, d := range domains {
-		if c, ok := d.Client.Get(); ok {
-			if e, ok := c.Ephemeral.Get(); ok {
-				h.DiskReadsAvoided = addCounters(h.DiskReadsAvoided, e.DiskReadsAvoided)
-			}
-			if p, ok := c.Persistent.Get(); ok {
-				h.SwapWritesAvoided = addCounters(h.SwapWritesAvoided, p.SwapWritesAvoided)
-				h.SwapReadsAvoided = addCounters(h.SwapReadsAvoided, p.SwapReadsAvoided)
-			}
+	for i := range domains {
+		d := &domains[i]
+		if e := d.Ephemeral(); e != nil {
+			h.DiskReadsAvoided = addCounters(h.DiskReadsAvoided, e.DiskReadsAvoided)
+		}
+		if p := d.Persistent(); p != nil {
+			h.SwapWritesAvoided = addCounters(h.SwapWritesAvoided, p.SwapWritesAvoided)
+			h.SwapReadsAvoided = addCounters(h.SwapReadsAvoided, p.SwapReadsAvoided)
 		}
 		if p, ok := d.PersistentMemory.Get(); ok {
 			h.Persistent = opt.Of(h.Persistent.Or(0) + p)

@@ -79,8 +79,8 @@ func held(ran opt.Value[time.Duration], th Threshold) bool { return ran.Or(th.Ho
 // window is the figure to judge by: the interval's where there is one, else
 // the one since the start, with the time that it covers and how to call it.
 func window(r *Report, d *Domain, e Efficiency) (Ratio, opt.Value[time.Duration], string) {
-	if in, ok := e.Interval.Get(); ok && r.Interval.Has() {
-		return in, r.Interval, "in the last " + r.Interval.Or(0).Round(time.Second).String()
+	if e.Interval != nil && r.Interval.Has() {
+		return *e.Interval, r.Interval, "in the last " + r.Interval.Or(0).Round(time.Second).String()
 	}
 	return e.Total, d.Uptime, "since its first tmem call"
 }
@@ -104,7 +104,7 @@ func size(name string, k opt.Value[units.KiB], source string) finding.Evidence {
 // sentence that says so.
 func hasPool(r *Report, d *Domain) (finding.Verdict, string) {
 	switch {
-	case d.Client.Has():
+	case d.Client != nil:
 		return finding.Good, ""
 	case r.Tmem.Answer == xen.TmemOn:
 		return finding.Dangerous, "the domain is no client of tmem, though the host has it"

@@ -21,7 +21,7 @@ func (t *tally) counter(total, rise xen.Count, compared bool, span time.Duration
 func (t *tally) efficiency(part, whole, partRise, wholeRise xen.Count, compared bool) Efficiency {
 	e := Efficiency{Total: ratio(part, whole)}
 	if compared {
-		e.Interval = opt.Of(ratio(partRise, wholeRise))
+		e.Interval = new(ratio(partRise, wholeRise))
 	}
 	return e
 }

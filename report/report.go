@@ -66,8 +66,9 @@ type Ratio struct {
 
 // Efficiency is a Ratio since the start and within the interval.
 type Efficiency struct {
-	Total    Ratio            `json:"total"`
-	Interval opt.Value[Ratio] `json:"interval,omitzero"`
+	Total Ratio `json:"total"`
+	// Interval is nil without a second snapshot to compare with.
+	Interval *Ratio `json:"interval,omitempty"`
 }
 
 // Host is the memory of the machine and who has it. The bands Xen's own, Dom0,
@@ -151,12 +152,28 @@ type Domain struct {
 	// Uptime as xl uptime has it.
 	Uptime opt.Value[time.Duration] `json:"uptime_ns,omitzero"`
 
-	// Client is absent for a domain that never called tmem, and where there
+	// Client is nil for a domain that never called tmem, and where there
 	// is no listing.
-	Client opt.Value[Client] `json:"tmem,omitzero"`
+	Client *Client `json:"tmem,omitempty"`
 	// Reset says why the interval's figures are absent for this domain; "" where
 	// they are whole or where there is no interval.
 	Reset Reset `json:"reset,omitempty"`
+}
+
+// Ephemeral are the domain's ephemeral pools, or nil.
+func (d *Domain) Ephemeral() *Ephemeral {
+	if d.Client == nil {
+		return nil
+	}
+	return d.Client.Ephemeral
+}
+
+// Persistent are the domain's persistent pools, or nil.
+func (d *Domain) Persistent() *Persistent {
+	if d.Client == nil {
+		return nil
+	}
+	return d.Client.Persistent
 }
 
 // Client is what tmem holds for one domain and saved it.
@@ -166,10 +183,10 @@ type Client struct {
 	Compress xen.Count `json:"compress,omitzero"`
 	Frozen   xen.Count `json:"frozen,omitzero"`
 
-	// Ephemeral and Persistent are absent where the domain has no such pool:
+	// Ephemeral and Persistent are nil where the domain has no such pool:
 	// it cannot have hits then, which is not the same as having none.
-	Ephemeral  opt.Value[Ephemeral]  `json:"ephemeral,omitzero"`
-	Persistent opt.Value[Persistent] `json:"persistent,omitzero"`
+	Ephemeral  *Ephemeral  `json:"ephemeral,omitempty"`
+	Persistent *Persistent `json:"persistent,omitempty"`
 	// CompressionRatio is bytes stored / bytes given, of the pages that were
 	// compressed; smaller is better. Absent where none was.
 	CompressionRatio opt.Value[float64] `json:"compression_ratio,omitzero"`

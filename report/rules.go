@@ -42,15 +42,18 @@ func shrinks(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // noSwap: frontswap fronts an existing swap area. Without one there is no
 // persistent pool, and a guest that shrank itself fails to map memory.
 func noSwap(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, ok := d.Client.Get()
-	e, hasE := c.Ephemeral.Get()
-	if !ok || !hasE || c.Persistent.Has() || float64(e.Pools.Or(0)) < th.Limit || !held(d.Uptime, th) {
+	e := d.Ephemeral()
+	if e == nil || d.Persistent() != nil || float64(e.Pools.Or(0)) < th.Limit || !held(d.Uptime, th) {
 		return none()
+	}
+	gaveUp := ""
+	if k, ok := d.Reclaimed.Get(); ok {
+		gaveUp = "; it gave up " + kib(k)
 	}
 	return opt.Of(finding.Finding{
 		Verdict: finding.Warning,
-		Seen: fmt.Sprintf("has %d ephemeral pools and no persistent one, so no swap area is active in it; it gave up %s",
-			e.Pools.Or(0), kib(d.Reclaimed.Or(0))),
+		Seen: fmt.Sprintf("has %d ephemeral pools and no persistent one, so no swap area is active in it%s",
+			e.Pools.Or(0), gaveUp),
 		Advice: "A guest without swap that shrinks itself fails to start programs (Cannot allocate memory). " +
 			"Give it a swap area of at least its maximum memory; it is written to only when a put is refused.",
 		Evidence: []finding.Evidence{
@@ -62,14 +65,13 @@ func noSwap(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // putsRefused: a persistent page is billed to the domain, so a put fails once
 // the domain stands at max_pages, and the page goes to the swap disk.
 func putsRefused(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, _ := d.Client.Get()
-	p, ok := c.Persistent.Get()
-	if !ok || c.Frozen.Or(0) == 1 {
+	p := d.Persistent()
+	if p == nil || d.Client.Frozen.Or(0) == 1 {
 		return none()
 	}
 	accepted, _, when := window(r, d, p.Acceptance)
 	refused := p.Refused.Total
-	if p.Acceptance.Interval.Has() && r.Interval.Has() {
+	if p.Acceptance.Interval != nil && r.Interval.Has() {
 		refused = p.Refused.Interval
 	}
 	tries, n := accepted.Whole.Or(0), refused.Or(0)
@@ -112,16 +114,15 @@ func putsRefused(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] 
 
 // acceptanceFalling compares the interval with the time before it.
 func acceptanceFalling(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, _ := d.Client.Get()
-	p, _ := c.Persistent.Get()
-	in, ok := p.Acceptance.Interval.Get()
-	if !ok || c.Frozen.Or(0) == 1 || !held(r.Interval, th) || in.Whole.Or(0) == 0 {
+	p := d.Persistent()
+	if p == nil || p.Acceptance.Interval == nil || d.Client.Frozen.Or(0) == 1 || !held(r.Interval, th) {
 		return none()
 	}
+	in := *p.Acceptance.Interval
 	total := p.Acceptance.Total
 	before := ratio(opt.Of(total.Part.Or(0)-in.Part.Or(0)), opt.Of(total.Whole.Or(0)-in.Whole.Or(0)))
 	switch {
-	case !before.Value.Has():
+	case !before.Value.Has() || in.Whole.Or(0) == 0:
 		return none()
 	case in.Whole.Or(0) < th.MinSample:
 		return tooFew("attempted puts in the interval", in.Whole.Or(0), th)

@@ -12,9 +12,8 @@ import (
 // hitRateLow: pages held in Xen that are hardly ever read back take memory that
 // other guests' caches could have.
 func hitRateLow(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, _ := d.Client.Get()
-	e, ok := c.Ephemeral.Get()
-	if !ok {
+	e := d.Ephemeral()
+	if e == nil {
 		return none()
 	}
 	rate, ran, when := window(r, d, e.HitRate)
@@ -42,11 +41,13 @@ func hitRateLow(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // pinned: persistent pages are never lost, so they hold memory until the guest
 // reads them back or frees the swap slot.
 func pinned(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, _ := d.Client.Get()
-	p, ok := c.Persistent.Get()
+	p := d.Persistent()
+	if p == nil {
+		return none()
+	}
 	read, compared := p.SwapReadsAvoided.Interval.Get()
 	pages := p.Pages.Or(0)
-	if !ok || !compared || read > 0 || !held(r.Interval, th) || pages == 0 ||
+	if !compared || read > 0 || !held(r.Interval, th) || pages == 0 ||
 		float64(d.PersistentMemory.Or(0)) < th.Limit*float64(d.Current.Or(0)) {
 		return none()
 	}
@@ -68,8 +69,7 @@ func pinned(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // frozen: a frozen client's puts are refused. Saving and live migration freeze
 // too, so on releases before 4.8 an operator's freeze looks the same.
 func frozen(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	c, _ := d.Client.Get()
-	if float64(c.Frozen.Or(0)) < th.Limit {
+	if d.Client == nil || float64(d.Client.Frozen.Or(0)) < th.Limit {
 		return none()
 	}
 	f := finding.Finding{
@@ -77,7 +77,7 @@ func frozen(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 		Seen:    "is frozen: its puts are refused and swap goes to its disk",
 		Advice: "A save or a live migration freezes a domain while it runs. If none is running, somebody froze it and did not thaw it. " +
 			"Thaw it:",
-		Evidence: []finding.Evidence{count("frozen", c.Frozen, "fr")},
+		Evidence: []finding.Evidence{count("frozen", d.Client.Frozen, "fr")},
 	}
 	if id, ok := d.ID.Get(); ok {
 		f.Commands = []string{fmt.Sprintf("xl tmem-thaw %d", id)}
@@ -88,7 +88,7 @@ func frozen(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // takesNoPart: on a host with tmem, a guest that is no client keeps all it was
 // given.
 func takesNoPart(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	if d.Dom0 || d.Client.Has() || r.Tmem.Answer != "on" || !d.Reclaimed.Has() || !held(d.Uptime, th) ||
+	if d.Dom0 || d.Client != nil || r.Tmem.Answer != "on" || !d.Reclaimed.Has() || !held(d.Uptime, th) ||
 		float64(d.Reclaimed.Or(0)) > th.Limit*float64(d.Maximum.Or(0)) {
 		return none()
 	}

@@ -5,6 +5,8 @@ package opt
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
+	"strconv"
 )
 
 // Value is a T or nothing. Its zero value is nothing; with the JSON option
@@ -34,21 +36,20 @@ func (o Value[T]) Has() bool { return o.ok }
 // IsZero is true where there is no value; encoding/json's omitzero asks it.
 func (o Value[T]) IsZero() bool { return !o.ok }
 
-// Ptr is a *T to the value, or nil where there is none: an encoder walks into
-// it without a copy and without knowing T.
-func (o *Value[T]) Ptr() any {
-	if !o.ok {
-		return nil
-	}
-	return &o.v
-}
-
-// MarshalJSON writes the value, or null.
+// MarshalJSON writes the value, or null. Whole numbers, which most values are,
+// take no detour through another encoder.
 func (o Value[T]) MarshalJSON() ([]byte, error) {
 	if !o.ok {
 		return []byte("null"), nil
 	}
-	return json.Marshal(o.v)
+	switch v := reflect.ValueOf(&o.v).Elem(); v.Kind() {
+	case reflect.Int, reflect.Int64:
+		return strconv.AppendInt(nil, v.Int(), 10), nil
+	case reflect.Uint16:
+		return strconv.AppendUint(nil, v.Uint(), 10), nil
+	default:
+		return json.Marshal(o.v)
+	}
 }
 
 // UnmarshalJSON reads a value; null is absent.

@@ -2,15 +2,11 @@ package render
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"xtm/internal/opt"
 )
 
 func TestMarkdown(t *testing.T) {
@@ -63,88 +59,6 @@ func TestCSV(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// embedded is what the walk leaves to encoding/json.
-type embedded struct {
-	Inner
-	Map   map[string]int `json:"map"`
-	Bytes []byte         `json:"bytes"`
-}
-
-// Inner is flattened by encoding/json.
-type Inner struct {
-	A int `json:"a"`
-}
-
-// tree holds itself.
-type tree struct {
-	Name string `json:"name"`
-	Kids []tree `json:"kids,omitempty"`
-}
-
-type kinds struct {
-	Text     string                 `json:"text"`
-	Odd      string                 `json:"odd"`
-	NoTag    bool                   // its own name
-	Hidden   int                    `json:"-"`
-	private  int                    //nolint:unused // must not be written
-	Int8     int8                   `json:"i8"`
-	Uint     uint                   `json:"u"`
-	Float    float64                `json:"f"`
-	Tiny     float64                `json:"tiny"`
-	Float32  float32                `json:"f32"`
-	Time     time.Time              `json:"time,omitzero"`
-	When     time.Time              `json:"when,omitzero"`
-	Absent   opt.Value[int]         `json:"absent,omitzero"`
-	Null     opt.Value[int]         `json:"null"`
-	Present  opt.Value[[]embedded]  `json:"present,omitzero"`
-	Optional opt.Value[time.Time]   `json:"optional,omitzero"`
-	Pointer  *int                   `json:"pointer"`
-	Any      any                    `json:"any"`
-	Empty    []int                  `json:"empty,omitempty"`
-	Nothing  []int                  `json:"nothing"`
-	None     []int                  `json:"none"`
-	Array    [2]string              `json:"array"`
-	Quoted   struct{ N int }        `json:"quoted"`
-	Struct   struct{}               `json:"struct"`
-	Zero     struct{ A, B float64 } `json:"zero,omitzero"`
-	Embedded embedded               `json:"embedded"`
-}
-
-func TestJSONLikeEncodingJSON(t *testing.T) {
-	seven := 7
-	full := kinds{
-		Text: "plain", Odd: "a \"b\" \\ 名 \n", Int8: -3, Uint: 9, Float: 0.1812, Tiny: 1e-9, Float32: 0.25,
-		Time: time.Date(2026, 11, 22, 13, 50, 1, 5, time.UTC), Pointer: &seven, Any: map[string]any{"k": []int{1}}, None: []int{},
-		Present: opt.Of([]embedded{{Map: map[string]int{"b": 1, "a": 2}, Bytes: []byte("x")}}), Optional: opt.Of(time.Unix(0, 0).UTC()),
-	}
-	for name, v := range map[string]any{
-		"nil": nil, "zero": kinds{}, "full": full, "pointer": &full, "list": []kinds{{}, full}, "map": map[string]kinds{"x": full},
-		"number": 1.5e300, "text": "x", "empty list": []kinds{}, "nil list": []kinds(nil),
-		"tree": tree{"a", []tree{{"b", nil}, {"c", []tree{{"d", nil}}}}},
-	} {
-		for _, indent := range []bool{false, true} {
-			var got, want bytes.Buffer
-			if err := JSON(&got, v, indent); err != nil {
-				t.Fatal(err)
-			}
-			b, err := json.Marshal(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if indent {
-				if err := json.Indent(&want, b, "", "  "); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				want.Write(b)
-			}
-			if diff := cmp.Diff(want.String()+"\n", got.String()); diff != "" {
-				t.Errorf("%s, indent %t (-encoding/json +ours):\n%s", name, indent, diff)
-			}
-		}
 	}
 }
 

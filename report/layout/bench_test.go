@@ -20,11 +20,10 @@ func thousand(r report.Report) report.Report {
 		d := web
 		d.ID, d.Name = opt.Of(units.DomID(i)), "customer-web-"+strconv.Itoa(i)
 		d.Current, d.Reclaimed = kib(376892+int64(i)*4), kib(148420-int64(i)*4)
-		c := d.Client.Or(report.Client{})
-		e := c.Ephemeral.Or(report.Ephemeral{})
+		c, e := *d.Client, *d.Ephemeral()
 		e.Puts.Total, e.Pages = n(225275+int64(i)), n(97798-int64(i))
-		c.Ephemeral = opt.Of(e)
-		d.Client = opt.Of(c)
+		c.Ephemeral = &e
+		d.Client = &c
 		r.Domains = append(r.Domains, d)
 	}
 	return r

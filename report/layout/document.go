@@ -46,7 +46,7 @@ func memory(domains []*domain, o Options, u render.Unit) []render.Block {
 func savings(r report.Report, domains []*domain, o Options, u render.Unit) []render.Block {
 	var clients, others []*domain
 	for _, d := range domains {
-		if d.Client.Has() {
+		if d.Client != nil {
 			clients = append(clients, d)
 		} else if !d.Dom0 {
 			others = append(others, d)

@@ -25,12 +25,18 @@ func domainsOf(r report.Report) []*domain {
 	out := make([]*domain, len(r.Domains))
 	for i := range r.Domains {
 		d := &domain{Domain: &r.Domains[i], label: r.Domains[i].Label()}
-		d.client, _ = d.Client.Get()
-		d.ephemeral, _ = d.client.Ephemeral.Get()
-		d.persistent, _ = d.client.Persistent.Get()
+		d.client, d.ephemeral, d.persistent = orZero(d.Client), orZero(d.Ephemeral()), orZero(d.Persistent())
 		out[i] = d
 	}
 	return out
+}
+
+// orZero spares the columns the question whether there is anything to read.
+func orZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
 }
 
 // named tells whether a domain goes by this name, number or uuid.
@@ -166,7 +172,7 @@ func persistentColumns(u render.Unit) []column[*domain] {
 
 // intervalColumns are what happened between the two snapshots.
 func intervalColumns() []column[*domain] {
-	within := func(e report.Efficiency) report.Ratio { return e.Interval.Or(report.Ratio{}) }
+	within := func(e report.Efficiency) report.Ratio { return orZero(e.Interval) }
 	return []column[*domain]{
 		nameColumn(),
 		share("interval_hit_rate", "hit\nrate", func(d *domain) report.Ratio { return within(d.ephemeral.HitRate) }),

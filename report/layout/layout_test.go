@@ -147,7 +147,7 @@ func TestListingOnly(t *testing.T) {
 	}
 	var clients []report.Domain
 	for _, d := range r.Domains {
-		if d.Client.Has() {
+		if d.Client != nil {
 			clients = append(clients, report.Domain{ID: d.ID, Client: d.Client})
 		}
 	}
@@ -201,16 +201,15 @@ func TestScreenFits(t *testing.T) {
 			d.ID = opt.Of(units.DomID(rapid.IntRange(0, 32751).Draw(t, "id")))
 			d.Current, d.PersistentMemory, d.Maximum = memory(), memory(), memory()
 			d.Reclaimed, d.RoomForPuts, d.Target = memory(), memory(), memory()
-			c, ok := d.Client.Get()
-			if !ok {
+			if d.Client == nil {
 				continue
 			}
-			e, p := c.Ephemeral.Or(report.Ephemeral{}), c.Persistent.Or(report.Persistent{})
+			c, e, p := *d.Client, *d.Ephemeral(), report.Persistent{}
 			e.DiskReadsAvoided, e.Puts, e.LostOrFlushed = counter(), counter(), counter().Total
 			p.Refused, p.SwapWritesAvoided, p.SwapReadsAvoided = counter(), counter(), counter()
 			c.Weight = n(rapid.Int64Range(0, 999999).Draw(t, "weight"))
-			c.Ephemeral, c.Persistent = opt.Of(e), opt.Of(p)
-			d.Client = opt.Of(c)
+			c.Ephemeral, c.Persistent = &e, &p
+			d.Client = &c
 		}
 		for line := range strings.Lines(screen(t, r, layout.Options{Pools: true})) {
 			line = strings.TrimSuffix(line, "\n")

@@ -47,8 +47,8 @@ func load() report.Report {
 			Reclaimed: kib(most - current), RoomForPuts: kib(limit - current), Uptime: opt.Of(130 * time.Second),
 		}
 	}
-	client := func(e report.Ephemeral, p opt.Value[report.Persistent], pools ...report.Pool) opt.Value[report.Client] {
-		return opt.Of(report.Client{Weight: n(0), Compress: n(0), Frozen: n(0), Ephemeral: opt.Of(e), Persistent: p, Pools: pools})
+	client := func(e report.Ephemeral, p *report.Persistent, pools ...report.Pool) *report.Client {
+		return &report.Client{Weight: n(0), Compress: n(0), Frozen: n(0), Ephemeral: &e, Persistent: p, Pools: pools}
 	}
 	blocked, none := xen.State{Blocked: true}, xen.State{}
 	dom0 := report.Domain{
@@ -63,7 +63,7 @@ func load() report.Report {
 			Pools: n(2), Pages: n(97798), Peak: n(112640), HitRate: efficiency(30720, 169568), Puts: total(225275),
 			LostOrFlushed: n(96757), DiskReadsAvoided: total(30720),
 		},
-		opt.Of(report.Persistent{
+		new(report.Persistent{
 			Pools: n(1), Pages: n(262), Peak: n(8774), Acceptance: efficiency(8774, 8774), Refused: total(0),
 			SwapWritesAvoided: total(8774), SwapReadsAvoided: total(8638),
 		}),
@@ -75,7 +75,7 @@ func load() report.Report {
 			Pools: n(2), Pages: n(0), Peak: n(0), HitRate: efficiency(0, 0), Puts: total(0), LostOrFlushed: n(0),
 			DiskReadsAvoided: total(0),
 		},
-		opt.Of(report.Persistent{
+		new(report.Persistent{
 			Pools: n(1), Pages: n(14536), Peak: n(15295), Acceptance: efficiency(57006, 71622), Refused: total(14616),
 			SwapWritesAvoided: total(57006), SwapReadsAvoided: total(42574),
 		}),
@@ -84,7 +84,7 @@ func load() report.Report {
 	cache.Client = client(report.Ephemeral{
 		Pools: n(2), Pages: n(67427), Peak: n(103773), HitRate: efficiency(337920, 514080), Puts: total(514840),
 		LostOrFlushed: n(109493), DiskReadsAvoided: total(337920),
-	}, opt.Value[report.Persistent]{}, pool(0, false, 0, 0, 0, 0, 0), pool(1, false, 67427, 514840, 514840, 337920, 514080))
+	}, nil, pool(0, false, 0, 0, 0, 0, 0), pool(1, false, 67427, 514840, 514840, 337920, 514080))
 	idle := guest(4, "idle1", blocked, 77864, 197632, 196608)
 	idle.PersistentMemory = kib(0)
 	idle.Client = client(
@@ -92,7 +92,7 @@ func load() report.Report {
 			Pools: n(2), Pages: n(0), Peak: n(0), HitRate: efficiency(0, 0), Puts: total(0), LostOrFlushed: n(0),
 			DiskReadsAvoided: total(0),
 		},
-		opt.Of(report.Persistent{
+		new(report.Persistent{
 			Pools: n(1), Pages: n(0), Peak: n(0), Acceptance: efficiency(0, 0), Refused: total(0),
 			SwapWritesAvoided: total(0), SwapReadsAvoided: total(0),
 		}),
@@ -159,27 +159,24 @@ func interval() report.Report {
 	rise(&r.Host.Evicted, 3714)
 	rise(&r.Host.DiskReadsAvoided, 24341)
 	for i := range r.Domains {
-		c, ok := r.Domains[i].Client.Get()
-		if !ok {
+		d := &r.Domains[i]
+		if d.Client == nil {
 			continue
 		}
-		if r.Domains[i].Name == "idle1" {
-			r.Domains[i].Reset = report.ResetReborn
+		if d.Name == "idle1" {
+			d.Reset = report.ResetReborn
 			continue
 		}
-		e := c.Ephemeral.Or(report.Ephemeral{})
+		e := d.Ephemeral()
 		rise(&e.DiskReadsAvoided, 24341)
 		rise(&e.Puts, 30120)
-		e.HitRate.Interval = opt.Of(ratio(24341, 30000))
-		c.Ephemeral = opt.Of(e)
-		if p, ok := c.Persistent.Get(); ok {
+		e.HitRate.Interval = new(ratio(24341, 30000))
+		if p := d.Persistent(); p != nil {
 			rise(&p.SwapWritesAvoided, 7996)
 			rise(&p.SwapReadsAvoided, 8440)
 			rise(&p.Refused, 1)
-			p.Acceptance.Interval = opt.Of(ratio(7996, 7997))
-			c.Persistent = opt.Of(p)
+			p.Acceptance.Interval = new(ratio(7996, 7997))
 		}
-		r.Domains[i].Client = opt.Of(c)
 	}
 	return r
 }

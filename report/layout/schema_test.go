@@ -129,6 +129,9 @@ func fill(t *testing.T, v reflect.Value) {
 		for _, f := range v.Fields() {
 			fill(t, f)
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		fill(t, v.Index(0))
@@ -167,6 +170,8 @@ func TestSchemaNamesEveryField(t *testing.T) {
 	compare = func(where string, typ reflect.Type, node map[string]any) {
 		if inner, ok := inside(typ); ok {
 			typ = inner
+		} else if typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
 		}
 		if name, ok := node["$ref"].(string); ok {
 			name = strings.TrimPrefix(name, "#/$defs/")
