@@ -5,7 +5,7 @@
 //
 //	meta.json      schema, xtm's version, role, begin, end, label
 //	run.tsv        one program a line: stem, exit, start, duration, argv, error
-//	run/STEM.out   its stdout; run/STEM.err its stderr, where it wrote any
+//	run/STEM.out   its stdout; run/STEM.err its stderr
 //	root.tsv       one look at a path a line: path, look, outcome, detail
 //	root/…         the files that could be read, at their paths
 //

@@ -54,10 +54,8 @@ func (c *Capture) encode() (entries, error) {
 		if err := put("run/"+rows[i].stem+".out", x.result.Stdout); err != nil {
 			return nil, err
 		}
-		if len(x.result.Stderr) > 0 {
-			if err := put("run/"+rows[i].stem+".err", x.result.Stderr); err != nil {
-				return nil, err
-			}
+		if err := put("run/"+rows[i].stem+".err", x.result.Stderr); err != nil {
+			return nil, err
 		}
 	}
 	keys := sortedLooks(c.looks)
@@ -157,9 +155,8 @@ func (c *Capture) decodeRuns(take func(string) ([]byte, error)) error {
 		if r.result.Stdout, err = take("run/" + r.stem + ".out"); err != nil {
 			return err
 		}
-		// Absent where the program wrote none.
-		if b, err := take("run/" + r.stem + ".err"); err == nil {
-			r.result.Stderr = b
+		if r.result.Stderr, err = take("run/" + r.stem + ".err"); err != nil {
+			return err
 		}
 		c.runs = append(c.runs, r.ran)
 	}

@@ -63,12 +63,6 @@ func (c *Capture) Write(name string) error {
 // partial is the name pattern of an unfinished capture.
 func partial(name string) string { return "." + filepath.Base(name) + ".partial-*" }
 
-// inOrder lists entries with meta.json last: without it nothing is a capture.
-func inOrder(e entries) []string {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(e)), func(s string) bool { return s == "meta.json" })
-	return append(names, "meta.json")
-}
-
 func writeDir(name string, e entries) error {
 	tmp, err := os.MkdirTemp(filepath.Dir(name), partial(name))
 	if err != nil {
@@ -88,7 +82,7 @@ func writeDir(name string, e entries) error {
 func fillDir(dir string, e entries) error {
 	written := []string{dir}
 	folders := map[string]bool{dir: true}
-	for _, name := range inOrder(e) {
+	for _, name := range slices.Sorted(maps.Keys(e)) {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return err
@@ -135,7 +129,7 @@ func (c *Capture) pack(w io.Writer, base string, e entries) error {
 	}
 	z := gzip.NewWriter(w)
 	t := tar.NewWriter(z)
-	for _, name := range inOrder(e) {
+	for _, name := range slices.Sorted(maps.Keys(e)) {
 		h := &tar.Header{
 			Typeflag: tar.TypeReg, Name: folder + "/" + name, Size: int64(len(e[name])),
 			Mode: 0o600, ModTime: c.Meta.End.Truncate(1e9),

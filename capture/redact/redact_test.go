@@ -153,13 +153,13 @@ func TestFreeText(t *testing.T) {
 	check(t, []text{
 		{
 			argv: "xl list",
-			in:   "init 1 305 2 r----- 33.2\nweb 2 305 2 r----- 33.2\nmy-shop 3 305 2 r----- 33.2\ndb 4 305 2 r----- 33.2\n42 5 305 2 r----- 33.2\n",
-			want: "dom-1 1 305 2 r----- 33.2\ndom-2 2 305 2 r----- 33.2\ndom-3   3 305 2 r----- 33.2\ndom-4 4 305 2 r----- 33.2\ndom-5 5 305 2 r----- 33.2\n",
+			in:   "init 1 305 2 r----- 33.2\nweb 2 305 2 r----- 33.2\nmy-shop 3 305 2 r----- 33.2\ndb 4 305 2 r----- 33.2\n42 5 305 2 r----- 33.2\nnitia 6 305 2 r----- 33.2\n",
+			want: "dom-1 1 305 2 r----- 33.2\ndom-2 2 305 2 r----- 33.2\ndom-3   3 305 2 r----- 33.2\ndom-4 4 305 2 r----- 33.2\ndom-5 5 305 2 r----- 33.2\ndom-6 6 305 2 r----- 33.2\n",
 		},
 		{path: "/proc/sys/kernel/hostname", in: "xen1.example.com\n", want: "host-1\n"},
 		{
 			argv: "dmesg",
-			// init is vocabulary; db and 42 are too short to be looked for.
+			// initialized and init are vocabulary; db and 42 are too short to be looked for.
 			in:   "tmem: initialized by init for WEB1 in /dev/mapper/my--shop--vg-root, db=42; xen1: 33",
 			want: "tmem: initialized by init for [dom-2]1 in /dev/mapper/dom-3--vg-root, db=42; host-1: 33",
 		},
