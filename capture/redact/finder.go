@@ -72,7 +72,7 @@ func (f *finder) replace(b []byte) []byte {
 		n := f.names[text[i:i+minFound]][at]
 		end := i + len(n)
 		out = append(out, b[done:i]...)
-		// web1 is not dom-21 where web is dom-2.
+		// In brackets: web1 is not dom-21 where web is dom-2.
 		if i > 0 && inWord(text[i-1]) || end < len(text) && inWord(text[end]) {
 			out = append(append(append(out, '['), f.given[n]...), ']')
 		} else {

@@ -18,7 +18,8 @@
 // if it has three characters, one of them a letter, and is no word of the
 // vocabulary (vocabulary.go): those are in every capture, so that they tell
 // nothing, and parsers look for them. Within a vocabulary word nothing is
-// replaced either: a guest "init" leaves "initialized" whole.
+// replaced either: a guest "itial" leaves "initialized" whole. Within another
+// word the pseudonym stands in brackets, as web7 is not dom-17 where web is dom-1.
 //
 // Of a domain's configuration all strings go that no reader of xtm wants: disk
 // and bridge names say much about their owner. The files of /proc and /sys that
