@@ -1,5 +1,6 @@
 # xtm's own commands. `make test` is what CI runs.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 GO ?= go
 BIN := bin/xtm
 GOLANGCI_VERSION := v2.15.0
@@ -7,7 +8,7 @@ GOLANGCI := $(shell $(GO) env GOPATH)/bin/golangci-lint
 FUZZTIME ?= 6s
 export CGO_ENABLED ?= 0
 
-.PHONY: build run test test-deps lint fuzz bench race vet unit e2e lab lab-shell nightly clean
+.PHONY: build run test test-deps vet race fuzz lab lab-shell lint bench nightly clean
 
 build: ## the static binary, bin/xtm
 	$(GO) build -trimpath -o $(BIN) .
@@ -15,25 +16,43 @@ build: ## the static binary, bin/xtm
 run: build ## a report from a recorded host
 	@./$(BIN) report --demo
 
-# One line a target: package, then the name of the fuzz function.
-FUZZ := $(shell grep -rlE --include='*_test.go' '^func Fuzz' . 2>/dev/null | sort)
+# What the tests run beside Go, by Debian's package names.
+TEST_DEPS := strace pciutils zsh fish dash make git ca-certificates e2fsprogs \
+	qemu-system-x86 busybox-static cpio xz-utils zstd binutils
 
-fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for f in $(FUZZ); do d=./$$(dirname $$f); \
-	for n in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' $$f); do \
-	echo "fuzz $$d $$n"; $(GO) test -run='^$$' -fuzz="^$$n\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$d || exit 1; done; done
+test: ## all tests; as root on Debian it first installs what they need
+	@$(MAKE) --no-print-directory test-deps
+	@.ci/stages vet race fuzz
+
+test-deps:
+	@missing=$$(for p in $(TEST_DEPS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+		echo "tests that need these will be skipped:" $$missing; \
+		echo "install them, or run make test-deps as root on Debian"; exit 0; fi; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+# Every fuzz target in the tree, for FUZZTIME each. Minimizing is bounded: it
+# takes all of a short run otherwise.
+fuzz:
+	@set -e; grep -rlE --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+	dir=./$$(dirname $$file); \
+	sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' $$file | while read -r name; do \
+	$(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$dir | tail -1 | sed "s|^|$$name |"; \
+	test $${PIPESTATUS[0]} -eq 0; done; done
 
 vet:
 	$(GO) vet ./...
 
-race: ## everything that needs no other program, with the race detector
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+race: ## every test, with the race detector
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
 
 lint: $(GOLANGCI)
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) fmt --diff ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
+	GOARCH=386 $(GO) vet . ./guest/... ./internal/...
 
 $(GOLANGCI):
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
