@@ -62,7 +62,7 @@ type Affinity struct {
 	Proximity uint32 `json:"proximity"`
 }
 
-// NamedDevice is a device without an address, known by its ACPI name (ANDD).
+// NamedDevice is a device without an address, known by its ACPI name.
 type NamedDevice struct {
 	Number uint8  `json:"number"`
 	Name   string `json:"name"`
@@ -186,30 +186,43 @@ func ParseDMAR(b []byte) (DMAR, error) {
 	return t, faults.err()
 }
 
-// need is the length of each structure before its scopes.
-var need = map[uint16]int{typeDRHD: 16, typeRMRR: 24, typeATSR: 8, typeRHSA: 20, typeANDD: 8, typeSATC: 8}
+// fixed is the length of a structure before its scopes.
+func fixed(kind uint16) int {
+	switch kind {
+	case typeDRHD:
+		return 16
+	case typeRMRR:
+		return 24
+	case typeRHSA:
+		return 20
+	case typeATSR, typeANDD, typeSATC:
+		return 8
+	default:
+		return 4
+	}
+}
 
 func (t *DMAR) structure(kind uint16, at int, b []byte) error {
-	if n := need[kind]; len(b) < n {
+	if n := fixed(kind); len(b) < n {
 		return fmt.Errorf("%d bytes, less than %d", len(b), n)
 	}
-	u16 := func(off int) uint16 { return binary.LittleEndian.Uint16(b[off:]) }
 	u64 := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+	segment := func() uint16 { return binary.LittleEndian.Uint16(b[6:]) }
 	var err error
 	switch kind {
 	case typeDRHD:
-		u := Unit{Segment: u16(6), Base: u64(8), IncludeAll: b[4]&1 != 0}
+		u := Unit{Segment: segment(), Base: u64(8), IncludeAll: b[4]&1 != 0}
 		u.Scopes, err = parseScopes(b, 16)
 		t.Units = append(t.Units, u)
 	case typeRMRR:
-		r := ReservedMemory{Segment: u16(6), Base: u64(8), Limit: u64(16)}
+		r := ReservedMemory{Segment: segment(), Base: u64(8), Limit: u64(16)}
 		r.Scopes, err = parseScopes(b, 24)
 		if r.Limit < r.Base && err == nil {
 			err = fmt.Errorf("the range ends at %#x, before its start %#x", r.Limit, r.Base)
 		}
 		t.Reserved = append(t.Reserved, r)
 	case typeATSR:
-		a := ATSRoots{Segment: u16(6), AllPorts: b[4]&1 != 0}
+		a := ATSRoots{Segment: segment(), AllPorts: b[4]&1 != 0}
 		a.Scopes, err = parseScopes(b, 8)
 		t.ATS = append(t.ATS, a)
 	case typeRHSA:
@@ -217,7 +230,7 @@ func (t *DMAR) structure(kind uint16, at int, b []byte) error {
 	case typeANDD:
 		t.Names = append(t.Names, NamedDevice{Number: b[7], Name: printable(b[8:])})
 	case typeSATC:
-		s := ATSCaches{Segment: u16(6), Required: b[4]&1 != 0}
+		s := ATSCaches{Segment: segment(), Required: b[4]&1 != 0}
 		s.Scopes, err = parseScopes(b, 8)
 		t.SATC = append(t.SATC, s)
 	default:

@@ -63,11 +63,11 @@ func covered(scopes []Scope, segment uint16, t *pci.Topology, a pci.Address) boo
 // UnitFor returns the unit that translates for a function: the one that names
 // it or a bridge above, else the one of all others of its segment; nil where
 // there is none, and the function then reaches all memory.
-func (d DMAR) UnitFor(t *pci.Topology, a pci.Address) *Unit {
+func (t DMAR) UnitFor(top *pci.Topology, a pci.Address) *Unit {
 	var rest *Unit
-	for i := range d.Units {
-		u := &d.Units[i]
-		if covered(u.Scopes, u.Segment, t, a) {
+	for i := range t.Units {
+		u := &t.Units[i]
+		if covered(u.Scopes, u.Segment, top, a) {
 			return u
 		}
 		if u.IncludeAll && uint32(u.Segment) == a.Domain && rest == nil {
@@ -78,10 +78,10 @@ func (d DMAR) UnitFor(t *pci.Topology, a pci.Address) *Unit {
 }
 
 // ReservedFor returns the reserved ranges that a function uses.
-func (d DMAR) ReservedFor(t *pci.Topology, a pci.Address) []ReservedMemory {
+func (t DMAR) ReservedFor(top *pci.Topology, a pci.Address) []ReservedMemory {
 	var found []ReservedMemory
-	for _, r := range d.Reserved {
-		if covered(r.Scopes, r.Segment, t, a) {
+	for _, r := range t.Reserved {
+		if covered(r.Scopes, r.Segment, top, a) {
 			found = append(found, r)
 		}
 	}

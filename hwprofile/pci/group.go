@@ -54,9 +54,11 @@ func (t *Topology) ComputedGroups(r Rules) ([]Group, error) {
 	if err := t.readable(); err != nil {
 		return nil, fmt.Errorf("compute IOMMU groups: %w", err)
 	}
-	j := joiner{t: t, rules: r, of: make([]int, len(t.Devices)), why: make([][]string, len(t.Devices))}
-	for i := range j.of {
+	n := len(t.Devices)
+	j := joiner{t: t, of: make([]int, n), why: make([][]string, n), says: make([]answer, n), paths: make([]opt.Value[answer], n)}
+	for i := range t.Devices {
 		j.of[i] = i
+		j.says[i] = t.isolates(i, r)
 	}
 	for i := range t.Devices {
 		j.device(i)
@@ -82,9 +84,10 @@ func (t *Topology) readable() error {
 // group's first.
 type joiner struct {
 	t     *Topology
-	rules Rules
 	of    []int
 	why   [][]string
+	says  []answer            // of each function itself
+	paths []opt.Value[answer] // from each bridge to the root, once asked for
 }
 
 func (j *joiner) root(i int) int {
@@ -113,30 +116,31 @@ func (j *joiner) device(i int) {
 		j.join(i, k.device, k.why)
 	}
 	if !t.onRoot(i) {
-		leak, why := j.path(t.place[i].parent)
-		if leak {
-			j.join(i, t.place[i].parent, why)
+		path := j.path(t.place[i].parent)
+		if !path.isolates {
+			j.join(i, t.place[i].parent, path.why)
 			return
 		}
-		j.why[i] = append(j.why[i], fmt.Sprintf("%s is apart: %s", t.Devices[i].Address, why))
+		j.why[i] = append(j.why[i], fmt.Sprintf("%s is apart: %s", t.Devices[i].Address, path.why))
 	}
 	j.functions(i)
 }
 
-// path climbs from a bridge to the root and stops at the first that does not
-// isolate. Where all do, it tells how the first does it.
-func (j *joiner) path(bridge int) (leak bool, why string) {
-	for b := bridge; b != none; b = j.t.place[b].parent {
-		a := j.t.isolates(b, j.rules)
-		said := fmt.Sprintf("%s above: %s", j.t.Devices[b].Address, a.why)
-		if !a.isolates {
-			return true, said
-		}
-		if why == "" {
-			why = said
+// path tells whether all bridges from this one to the root isolate: how the
+// first does it, or why the nearest does not that fails to.
+func (j *joiner) path(b int) answer {
+	if known, ok := j.paths[b].Get(); ok {
+		return known
+	}
+	a := j.says[b]
+	a.why = fmt.Sprintf("%s above: %s", j.t.Devices[b].Address, a.why)
+	if up := j.t.place[b].parent; a.isolates && up != none {
+		if above := j.path(up); !above.isolates {
+			a = above
 		}
 	}
-	return false, why
+	j.paths[b] = opt.Of(a)
+	return a
 }
 
 // functions joins the functions of one device that may reach each other.
@@ -145,7 +149,7 @@ func (j *joiner) functions(i int) {
 	if !t.multifunction(i) {
 		return
 	}
-	own := t.isolates(i, j.rules)
+	own := j.says[i]
 	siblings := t.siblings(i)
 	if own.isolates {
 		if len(siblings) > 0 {
@@ -154,7 +158,7 @@ func (j *joiner) functions(i int) {
 		return
 	}
 	for _, k := range siblings {
-		if other := t.isolates(k, j.rules); !other.isolates && j.root(i) != j.root(k) {
+		if !j.says[k].isolates && j.root(i) != j.root(k) {
 			j.join(i, k, "functions of one device; "+own.why)
 		}
 	}

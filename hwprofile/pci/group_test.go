@@ -99,7 +99,7 @@ func TestGroupReasons(t *testing.T) {
 func port(at, id string, kind pci.PortType, secondary, subordinate uint8, acs *pci.ACS) pcitest.Device {
 	return pcitest.Device{
 		At: at, ID: id, Class: 0x060400, Header: 1, Secondary: secondary, Subordinate: subordinate,
-		Express: pcitest.Port(kind), ACS: acs,
+		Express: new(kind), ACS: acs,
 	}
 }
 
@@ -111,7 +111,7 @@ func card(at string, functions int) pcitest.Host {
 	var h pcitest.Host
 	for fn := range uint8(functions) {
 		h = append(h, pcitest.Device{
-			At: a.WithFunction(fn).String(), ID: "abcd:0001", Class: 0x020000, Multifunction: functions > 1, Express: pcitest.Port(pci.Endpoint),
+			At: a.WithFunction(fn).String(), ID: "abcd:0001", Class: 0x020000, Multifunction: functions > 1, Express: new(pci.Endpoint),
 		})
 	}
 	return h
@@ -180,7 +180,8 @@ func TestGroupRules(t *testing.T) {
 			pcitest.Host{
 				port("00:01.0", "abcd:0002", pci.RootPort, 1, 3, on), port("01:00.0", "abcd:0005", pci.ExpressToPCI, 2, 3, nil),
 				{At: "02:01.0", ID: "abcd:0006", Class: 0x060400, Header: 1, Secondary: 3, Subordinate: 3},
-				{At: "02:02.0", ID: "abcd:0007", Class: 0x020000}, {At: "03:00.0", ID: "abcd:0007", Class: 0x020000},
+				{At: "02:02.0", ID: "abcd:0007", Class: 0x020000},
+				{At: "03:00.0", ID: "abcd:0007", Class: 0x020000},
 			},
 			pci.Rules{},
 			[]string{"00:01.0", "01:00.0 02:01.0 02:02.0 03:00.0"},
@@ -189,7 +190,8 @@ func TestGroupRules(t *testing.T) {
 			"a conventional bridge on the root bus",
 			pcitest.Host{
 				{At: "00:1e.0", ID: "8086:244e", Class: 0x060401, Header: 1, Secondary: 5, Subordinate: 5},
-				{At: "05:01.0", ID: "abcd:0007", Class: 0x020000}, {At: "05:02.0", ID: "abcd:0007", Class: 0x020000},
+				{At: "05:01.0", ID: "abcd:0007", Class: 0x020000},
+				{At: "05:02.0", ID: "abcd:0007", Class: 0x020000},
 			},
 			pci.Rules{},
 			[]string{"00:1e.0 05:01.0 05:02.0"},
@@ -197,9 +199,9 @@ func TestGroupRules(t *testing.T) {
 		{
 			"integrated endpoints of Intel are apart, conventional siblings are not",
 			pcitest.Host{
-				{At: "00:08.0", ID: "8086:6f1a", Class: 0x088000, Multifunction: true, Express: pcitest.Port(pci.IntegratedEndpoint)},
+				{At: "00:08.0", ID: "8086:6f1a", Class: 0x088000, Multifunction: true, Express: new(pci.IntegratedEndpoint)},
 				{At: "00:08.1", ID: "8086:6f1b", Class: 0x088000, Multifunction: true},
-				{At: "00:08.2", ID: "8086:6f1c", Class: 0x088000, Multifunction: true, Express: pcitest.Port(pci.IntegratedEndpoint)},
+				{At: "00:08.2", ID: "8086:6f1c", Class: 0x088000, Multifunction: true, Express: new(pci.IntegratedEndpoint)},
 				{At: "00:08.3", ID: "8086:6f1d", Class: 0x088000, Multifunction: true},
 			},
 			pci.Rules{},
@@ -209,8 +211,8 @@ func TestGroupRules(t *testing.T) {
 			"a card whose maker vouches for it",
 			pcitest.Host{
 				port("00:01.0", "abcd:0002", pci.RootPort, 1, 1, on),
-				{At: "01:00.0", ID: "8086:1521", Class: 0x020000, Multifunction: true, Express: pcitest.Port(pci.Endpoint)},
-				{At: "01:00.1", ID: "8086:1521", Class: 0x020000, Multifunction: true, Express: pcitest.Port(pci.Endpoint)},
+				{At: "01:00.0", ID: "8086:1521", Class: 0x020000, Multifunction: true, Express: new(pci.Endpoint)},
+				{At: "01:00.1", ID: "8086:1521", Class: 0x020000, Multifunction: true, Express: new(pci.Endpoint)},
 			},
 			pci.Rules{},
 			[]string{"00:01.0", "01:00.0", "01:00.1"},
@@ -219,8 +221,8 @@ func TestGroupRules(t *testing.T) {
 			"a SATA controller that signs with function 1",
 			pcitest.Host{
 				port("00:01.0", "abcd:0002", pci.RootPort, 1, 1, on),
-				{At: "01:00.0", ID: "1b4b:9123", Class: 0x010601, Express: pcitest.Port(pci.LegacyEndpoint)},
-				{At: "01:00.1", ID: "1b4b:91a4", Class: 0x01018f, Express: pcitest.Port(pci.LegacyEndpoint), ACS: on},
+				{At: "01:00.0", ID: "1b4b:9123", Class: 0x010601, Express: new(pci.LegacyEndpoint)},
+				{At: "01:00.1", ID: "1b4b:91a4", Class: 0x01018f, Express: new(pci.LegacyEndpoint), ACS: on},
 			},
 			pci.Rules{},
 			[]string{"00:01.0", "01:00.0 01:00.1"},
@@ -343,7 +345,8 @@ func TestRequesters(t *testing.T) {
 
 	// And behind one that nobody knows.
 	unknown := topologyOf(t, pcitest.Host{
-		port("00:1c.5", "8086:8c1a", pci.RootPort, 4, 5, nil), {At: "04:00.0", ID: "abcd:9999", Class: 0x060400, Header: 1, Secondary: 5, Subordinate: 5},
+		port("00:1c.5", "8086:8c1a", pci.RootPort, 4, 5, nil),
+		{At: "04:00.0", ID: "abcd:9999", Class: 0x060400, Header: 1, Secondary: 5, Subordinate: 5},
 		{At: "05:03.0", ID: "104c:8023", Class: 0x0c0010},
 	})
 	want = []id{{"05:03.0", true, true}, {"04:00.0", true, true}, {"05:00.0", false, false}}

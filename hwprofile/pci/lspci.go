@@ -142,10 +142,10 @@ func mark(i, n int) string {
 func (d *drawing) node(l line, n Node) {
 	l = l.add(fmt.Sprintf("%02x.%x", n.Address.Device, n.Address.Function))
 	if b := n.Bridge; b != nil {
-		switch {
-		case b.Secondary == 0:
+		switch b.Secondary {
+		case 0:
 			l = l.add("-")
-		case b.Secondary == b.Subordinate:
+		case b.Subordinate:
 			l = l.add(fmt.Sprintf("-[%02x]-", b.Secondary))
 		default:
 			l = l.add(fmt.Sprintf("-[%02x-%02x]-", b.Secondary, b.Subordinate))

@@ -1,13 +1,17 @@
 package pci_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +23,7 @@ import (
 	"xtm/hwprofile/pci"
 	"xtm/hwprofile/pci/pcitest"
 	"xtm/internal/cause"
+	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
 
@@ -261,5 +266,87 @@ func TestOracleDeep(t *testing.T) {
 		if diffs := l.compare(t, h, &n); len(diffs) != 0 && (length < 70 || n.crashed == 0) {
 			t.Fatalf("chain of %d: %s", length, strings.Join(diffs, "\n"))
 		}
+	}
+}
+
+// idLine is a vendor or a part in pci.ids.
+var idLine = regexp.MustCompile(`(?m)^(?:([0-9a-f]{4})|\t([0-9a-f]{4})) `)
+
+// TestOracleNames gives lspci and xtm the machine's own pci.ids: every hundredth
+// part in it, and one that is not.
+func TestOracleNames(t *testing.T) {
+	pcitest.InMemory(t)
+	l := newLspci(t)
+	ids, gaps := pci.LoadIDs(hostfs.Host)
+	if ids.Source == "embedded" {
+		const why = "pci.ids (Debian: package pci.ids) is not installed: its names cannot be compared"
+		if os.Getenv("XTM_TEST_ALL") == "1" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	if len(gaps) != 0 {
+		t.Fatalf("%s: %v", ids.Source, gaps)
+	}
+	text, err := hostfs.Host.ReadFile(ids.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(ids.Source, ".gz") {
+		z, err := gzip.NewReader(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err = io.ReadAll(z); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := pcitest.Host{{At: "00:00.0", ID: "dead:beef", Class: 0x088000}}
+	vendors, _, _ := bytes.Cut(text, []byte("\nC 00"))
+	vendor := ""
+	for i, m := range idLine.FindAllSubmatch(vendors, -1) {
+		if len(m[1]) != 0 {
+			vendor = string(m[1])
+		} else if i%100 == 0 {
+			n := len(h)
+			at := pci.Address{Bus: uint8(n >> 8), Device: uint8(n >> 3 & 31), Function: uint8(n & 7)}
+			h = append(h, pcitest.Device{At: at.String(), ID: vendor + ":" + string(m[2]), Class: 0x088000})
+		}
+	}
+	dump := filepath.Join(t.TempDir(), "dump")
+	if err := os.WriteFile(dump, h.Dump(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append(slices.DeleteFunc(slices.Clone(l.names), func(s string) bool { return s == "-i" || filepath.IsAbs(s) }), "-F", dump, "-tv")
+	want, err := l.output(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(topologyOf(t, h).LspciTree(ids, l.layout))); diff != "" {
+		t.Errorf("(-lspci +xtm):\n%s", diff)
+	}
+	t.Logf("%d names of %s (%s) are equal", len(h), ids.Source, ids.Version)
+}
+
+// TestThisMachine draws the machine that the test runs on.
+func TestThisMachine(t *testing.T) {
+	l := newLspci(t)
+	devices, gaps, err := pci.Read(hostfs.Host)
+	if errors.Is(err, cause.ErrNoData) {
+		t.Logf("nothing to compare: %v", err)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range gaps {
+		t.Logf("gap: %+v", g)
+	}
+	want, err := l.tree(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(pci.NewTopology(devices).LspciTree(l.ids, l.layout))); diff != "" {
+		t.Errorf("(-lspci +xtm):\n%s", diff)
 	}
 }

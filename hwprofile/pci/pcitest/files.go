@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"xtm/internal/hostfs"
@@ -25,13 +24,11 @@ func (d Dir) ReadFile(path string) ([]byte, error) {
 
 // ReadDir implements hostfs.Files.
 func (d Dir) ReadDir(path string) ([]string, error) {
-	f, err := os.Open(filepath.Join(string(d), path))
-	if err != nil {
-		return nil, err
+	entries, err := os.ReadDir(filepath.Join(string(d), path)) // sorted
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
 	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
 	return names, err
 }
 
@@ -51,19 +48,19 @@ func (d Dir) Exists(path string) (bool, error) {
 
 // InMemory makes t.TempDir use memory where the machine offers it: a host is a
 // few thousand small files. Call it before the first t.TempDir.
-func InMemory(t testing.TB) {
-	t.Helper()
+func InMemory(tb testing.TB) {
+	tb.Helper()
 	if s, err := os.Stat("/dev/shm"); err == nil && s.IsDir() {
-		t.Setenv("TMPDIR", "/dev/shm")
+		tb.Setenv("TMPDIR", "/dev/shm")
 	}
 }
 
 // Write writes the host into a new temporary folder.
-func (h Host) Write(t testing.TB) Dir {
-	t.Helper()
-	dir := t.TempDir()
+func (h Host) Write(tb testing.TB) Dir {
+	tb.Helper()
+	dir := tb.TempDir()
 	if err := h.WriteSysfs(dir); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return Dir(dir)
 }

@@ -49,9 +49,6 @@ type Device struct {
 	Omit []string
 }
 
-// Port is for Device.Express.
-func Port(t pci.PortType) *pci.PortType { return &t }
-
 // IsolatingACS has every bit that isolation needs, and has them enabled.
 func IsolatingACS() *pci.ACS { return &pci.ACS{Capability: 0x1f, Control: 0x1d} }
 

@@ -94,7 +94,7 @@ func (g *generator) function(bus uint8, slot, fn, depth int, multi bool) {
 		ID: randomIDs[g.r.IntN(len(randomIDs))], Class: 0x020000, Multifunction: multi, Omit: few,
 	}
 	if g.r.IntN(2) == 0 {
-		d.Express = Port(pci.Endpoint)
+		d.Express = new(pci.Endpoint)
 	}
 	room := depth < 5 && g.next < 0xf0
 	switch kind := g.r.IntN(64); {
@@ -141,7 +141,7 @@ func (g *generator) bridge(d Device, bus uint8, depth int) {
 // Large is a host of n functions and more: root ports with an Express card of
 // two functions each, behind a switch now and then.
 func Large(n int) Host {
-	root, up, down, end := Port(pci.RootPort), Port(pci.SwitchUpstream), Port(pci.SwitchDownstream), Port(pci.Endpoint)
+	root, up, down, end := new(pci.RootPort), new(pci.SwitchUpstream), new(pci.SwitchDownstream), new(pci.Endpoint)
 	var h Host
 	next := uint8(1)
 	port := func(at string, kind *pci.PortType, bus, last uint8) Device {

@@ -27,7 +27,7 @@ func (h Host) WriteSysfs(root string) error {
 // folder is where the device lies below /sys: devices/pci0000:00/0000:00:1c.5.
 func (h Host) folder(d Device) string {
 	chain := []string{d.Address().String()}
-	for range len(h) {
+	for range h {
 		p, ok := h.parent(d)
 		if !ok {
 			break

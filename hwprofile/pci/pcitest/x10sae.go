@@ -15,7 +15,7 @@ const (
 // memory are made up but for those of 00:19.0, 1f.2 and 1f.3.
 func X10SAE() Host {
 	const board = "15d9:0805"
-	root, endpoint, legacy, integrated := Port(pci.RootPort), Port(pci.Endpoint), Port(pci.LegacyEndpoint), Port(pci.IntegratedEndpoint)
+	root, endpoint, legacy, integrated := new(pci.RootPort), new(pci.Endpoint), new(pci.LegacyEndpoint), new(pci.IntegratedEndpoint)
 	port := func(at, id string, secondary, subordinate uint8) Device {
 		return Device{
 			At: at, ID: id, Class: 0x060400, Revision: 0xd5, Header: 1, Secondary: secondary, Subordinate: subordinate,
