@@ -1,6 +1,7 @@
 package hypercall
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,9 @@ func (r *reader) xenstore() {
 	}
 }
 
+// readTimeout bounds one read; xenstored answers within a millisecond.
+const readTimeout = 5 * time.Second
+
 // keys reads xenstore until it fails.
 type keys struct {
 	r   *reader
@@ -59,7 +63,9 @@ func (k *keys) get(path string) string {
 	if k.err != nil {
 		return ""
 	}
-	s, err := k.r.src.store.Read(k.r.ctx, path)
+	ctx, cancel := context.WithTimeout(k.r.ctx, readTimeout)
+	defer cancel()
+	s, err := k.r.src.store.Read(ctx, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.err = err
 	}
