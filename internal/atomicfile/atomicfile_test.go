@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -194,7 +195,7 @@ func TestAttributes(t *testing.T) {
 	attrs := map[string]string{"user.mine": "kept", "security.xtm": "label"}
 	for name, v := range attrs {
 		if err := unix.Setxattr(at, name, []byte(v), 0); err != nil {
-			unmet(t, "extended attribute %s: %v", name, err)
+			needs.Unmet(t, "extended attribute %s: %v", name, err)
 		}
 	}
 	before := stat(t, at)
@@ -360,14 +361,4 @@ func stat(t *testing.T, path string) syscall.Stat_t {
 		t.Fatal(err)
 	}
 	return st
-}
-
-// unmet ends a test that this machine cannot run; where everything must run, it
-// fails.
-func unmet(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("XTM_TEST_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }

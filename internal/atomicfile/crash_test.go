@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 	"xtm/internal/run"
 
 	"github.com/google/go-cmp/cmp"
@@ -162,7 +163,7 @@ func points(t *testing.T, step string, files map[string]string) []point {
 func needStrace(t *testing.T) {
 	t.Helper()
 	if _, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
-		unmet(t, "strace is needed (package strace): %v", err)
+		needs.Unmet(t, "strace is needed (package strace): %v", err)
 	}
 }
 

@@ -9,22 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// needs finds a program that a test cannot do without. Where it lacks, the test
-// says so, and fails when everything has to run.
-func needs(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("XTM_TEST_ALL") == "1" {
-		t.Fatalf("%s is not installed: make test-deps installs it", program)
-	}
-	t.Skipf("%s is not installed: make test-deps installs it", program)
-	return ""
-}
+	"xtm/internal/needs"
+)
 
 // binary builds xtm as users have it.
 func binary(t *testing.T) string {
@@ -55,7 +42,7 @@ func TestCompletion(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.shell, func(t *testing.T) {
-			shell := needs(t, tt.shell)
+			shell := needs.Program(t, tt.shell)
 			for _, q := range []struct{ words, last, want string }{
 				{"", "", "report"},
 				{"report --", "--", "--interval"},

@@ -13,6 +13,7 @@ import (
 
 	"xtm/capture/importtest"
 	"xtm/internal/cli"
+	"xtm/internal/needs"
 	"xtm/report"
 )
 
@@ -137,7 +138,7 @@ func matches(want, got string) bool {
 
 func runMake(t *testing.T, target string) {
 	t.Helper()
-	needs(t, "make")
+	needs.Program(t, "make")
 	out, err := exec.CommandContext(t.Context(), "make", "-C", "../..", target).CombinedOutput()
 	if err != nil {
 		t.Errorf("make %s: %v\n%s", target, err, out)

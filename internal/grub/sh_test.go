@@ -10,21 +10,12 @@ import (
 	"testing"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 	"xtm/internal/run"
 )
 
 // shells are the two that are /bin/sh on the distributions that have Xen.
 var shells = [][]string{{"dash"}, {"bash", "--posix"}}
-
-// unmet ends a test that this machine cannot run; where everything must run, it
-// fails.
-func unmet(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("XTM_TEST_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
 
 // sourceAll does what grub-mkconfig does with the settings, in a root, and then
 // prints all variables. What the files print goes away.
@@ -163,7 +154,7 @@ func needShells(t *testing.T) {
 	for _, s := range shells {
 		r, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: s[0], Args: append(append([]string{}, s[1:]...), "-c", "echo ok")})
 		if err != nil || !bytes.Equal(r.Stdout, []byte("ok\n")) {
-			unmet(t, "%s is needed: %v", s[0], err)
+			needs.Unmet(t, "%s is needed: %v", s[0], err)
 		}
 	}
 }
