@@ -17,11 +17,9 @@ const (
 	acsNeeded = acsSourceValidation | acsRequestRedirect | acsCompletionRedirect | acsUpstreamForwarding
 )
 
-// Isolates reports the bits that isolation needs, as set; a bit that the
-// function does not have is taken as hard-wired, as Linux takes it.
-func (a ACS) Isolates() bool { return a.missing() == 0 }
-
-func (a ACS) missing() uint16 { return acsNeeded & a.Capability &^ a.Control }
+// Isolates tells whether every bit that isolation needs is enabled; a bit that
+// the function does not have is taken as hard-wired, as Linux takes it.
+func (a ACS) Isolates() bool { return acsNeeded&a.Capability&^a.Control == 0 }
 
 // Rules are the circumstances under which groups are computed. The zero value
 // is a Linux that drives the IOMMU now.

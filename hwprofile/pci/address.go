@@ -48,9 +48,6 @@ func (a Address) WithFunction(fn uint8) Address {
 	return a
 }
 
-// SameDevice tells whether both are functions of one device.
-func (a Address) SameDevice(b Address) bool { return a.WithFunction(0) == b.WithFunction(0) }
-
 // MarshalText writes String.
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 

@@ -50,8 +50,6 @@ type Device struct {
 	// ResetMethods are the kernel's ways in its order, of device_specific,
 	// acpi, flr, af_flr, pm, bus; empty where it does not list them (before 5.15).
 	ResetMethods []string `json:"reset_methods,omitempty"`
-	// Enabled is how many drivers hold the device enabled.
-	Enabled opt.Value[int] `json:"enabled,omitzero"`
 	// BootVGA is true for the display that the firmware used; absent for what
 	// is no display.
 	BootVGA opt.Value[bool] `json:"boot_vga,omitzero"`

@@ -110,7 +110,7 @@ func (p *idParser) line(line string) error {
 	case strings.TrimLeft(body, " ") == "", strings.TrimLeft(body, " ")[0] == '#':
 		p.comment(line)
 		return nil
-	case strings.IndexFunc(body, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0:
+	case strings.IndexFunc(body, func(c rune) bool { return control(c) && c != '\t' }) >= 0:
 		return errControl
 	case depth == 0:
 		return p.top(body)
@@ -124,6 +124,9 @@ func (p *idParser) line(line string) error {
 		return errNesting
 	}
 }
+
+// control tells whether a terminal may take a character for a command.
+func control(c rune) bool { return c < ' ' || 0x7f <= c && c <= 0x9f }
 
 func (p *idParser) comment(line string) {
 	// "#	Version: 2023.04.11" in Debian's, "# Version: …" elsewhere.

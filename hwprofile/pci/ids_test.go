@@ -86,6 +86,7 @@ func TestParseIDsErrors(t *testing.T) {
 		{"S 104c\n", "line 1: generic subsystems of an unknown vendor"},
 		{"104c  A\nS 104c B\n", "line 2: want a number"},
 		{"104c  A\x1b[2J\n", "line 1: control characters"},
+		{"104c  A\u009b2J\n", "line 1: control characters"},
 		{strings.Repeat("x\n", 9), "4 more such lines"},
 	} {
 		ids, err := ParseIDs([]byte(c.text))

@@ -350,3 +350,22 @@ func TestThisMachine(t *testing.T) {
 		t.Errorf("(-lspci +xtm):\n%s", diff)
 	}
 }
+
+// TestOracleConflicts has bridges that claim the same buses: lspci takes the
+// last one.
+func TestOracleConflicts(t *testing.T) {
+	pcitest.InMemory(t)
+	l := newLspci(t)
+	bridge := func(at string, secondary, last uint8) pcitest.Device {
+		return pcitest.Device{At: at, ID: "8086:8c10", Class: 0x060400, Header: 1, Secondary: secondary, Subordinate: last}
+	}
+	var n tally
+	diffs := l.compare(t, pcitest.Host{
+		bridge("00:01.0", 5, 5), bridge("00:02.0", 5, 5), bridge("00:03.0", 6, 8), bridge("00:04.0", 7, 9),
+		{At: "05:00.0", ID: "8086:1533", Class: 0x020000}, {At: "05:01.0", ID: "8086:1533", Class: 0x020000},
+		{At: "07:00.0", ID: "8086:1533", Class: 0x020000}, {At: "08:00.0", ID: "8086:1533", Class: 0x020000},
+	}, &n)
+	if len(diffs) != 0 {
+		t.Fatal(strings.Join(diffs, "\n"))
+	}
+}

@@ -45,7 +45,7 @@ func (r *reader) text(name string) string {
 		return ""
 	}
 	s := strings.TrimSpace(string(b[:min(len(b), maxText)]))
-	if strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) >= 0 {
+	if strings.IndexFunc(s, control) >= 0 {
 		r.gap(name, fmt.Errorf("control characters in %q", s))
 		return ""
 	}

@@ -101,7 +101,6 @@ func (r *reader) read(name string) {
 		d.NUMANode = opt.Value[int]{}
 	}
 	d.LocalCPUs = r.text("local_cpulist")
-	d.Enabled = r.small("enable")
 	d.BootVGA = opt.Map(r.small("boot_vga"), func(n int) bool { return n == 1 })
 	d.Label = r.text("label")
 	d.PowerState = r.text("power_state")

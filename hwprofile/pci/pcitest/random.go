@@ -57,7 +57,7 @@ var randomIDs = []string{
 }
 
 // few leaves out what lspci does not look at, to have fewer files.
-var few = []string{"revision", "numa_node", "enable", "subsystem_vendor", "subsystem_device", "boot_vga"}
+var few = []string{"revision", "numa_node", "subsystem_vendor", "subsystem_device", "boot_vga"}
 
 // bus fills one bus and, with fewer children the deeper it is, those below.
 func (g *generator) bus(n uint8, depth int) {

@@ -96,7 +96,6 @@ func (d Device) files() map[string][]byte {
 		"revision":  fmt.Appendf(nil, "0x%02x\n", d.Revision),
 		"irq":       fmt.Appendf(nil, "%d\n", d.IRQ),
 		"numa_node": []byte("-1\n"),
-		"enable":    []byte("1\n"),
 		"resource":  d.resource(),
 	}
 	sv, sd := uint16(0), uint16(0)
