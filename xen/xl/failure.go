@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"xtm/internal/cause"
+	"xtm/internal/role"
 	"xtm/internal/run"
 )
 
@@ -93,14 +94,15 @@ func mostTelling(errs ...error) error {
 // error: /proc/xen may not be mounted and a capture may lack it, so that the
 // programs must tell.
 func (s *Source) dom0() error {
-	if b, err := s.files.ReadFile("/proc/xen/capabilities"); err == nil {
-		if strings.Contains(string(b), "control_d") {
-			return nil
-		}
-		return &advised{fmt.Errorf("this is not Dom0: /proc/xen/capabilities lacks control_d: %w", cause.ErrNotSupported), adviceDom0}
+	found, seen, err := role.Detect(s.files)
+	switch {
+	case err != nil, found == role.Host:
+		return nil
+	case found == role.Guest:
+		return &advised{fmt.Errorf("this is not Dom0: %s: %w", seen, cause.ErrNotSupported), adviceDom0}
 	}
-	if b, err := s.files.ReadFile("/sys/hypervisor/type"); err == nil && strings.TrimSpace(string(b)) != "xen" {
-		return &advised{fmt.Errorf("this is not a Xen host: /sys/hypervisor/type is %.20q: %w", strings.TrimSpace(string(b)), cause.ErrNotSupported), adviceDom0}
+	if other, err := s.files.Exists("/sys/hypervisor/type"); err == nil && other {
+		return &advised{fmt.Errorf("this is not a Xen host: %s: %w", seen, cause.ErrNotSupported), adviceDom0}
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestCannotWork(t *testing.T) {
 		{"nothing installed on a Xen host", old, old, []string{"xl", "xentop"}, dom0, cause.ErrNoData, "run xl", "install Xen's tools"},
 		{"nothing installed, no Xen", old, old, []string{"xl", "xentop"}, linux, cause.ErrNotSupported, "this is not a Xen host: no /proc/xen, no /sys/hypervisor/type, and run xl", "run it in Dom0"},
 		{"nothing installed, nothing known", old, old, []string{"xl", "xentop"}, fstest.MapFS{}, cause.ErrNoData, "not installed", "install Xen's tools"},
-		{"a guest", old, old, nil, fstest.MapFS{"proc/xen/capabilities": {}}, cause.ErrNotSupported, "lacks control_d", "in a guest xtm status"},
+		{"a guest", old, old, nil, fstest.MapFS{"proc/xen/capabilities": {}}, cause.ErrNotSupported, "has no control_d", "in a guest xtm status"},
 		{"another hypervisor", old, old, nil, fstest.MapFS{"sys/hypervisor/type": {Data: []byte("kvm\n")}}, cause.ErrNotSupported, `/sys/hypervisor/type is "kvm"`, "run it in Dom0"},
 		{"Debian's wrapper, no Xen", wrapper(1, "Can't find hypervisor information in sysfs!"), wrapper(1, "Can't find hypervisor information in sysfs!"), nil, fstest.MapFS{}, cause.ErrNotSupported, "hypervisor information", "run it in Dom0"},
 		{"Debian's wrapper, other version", wrapper(127, "Can't find version 4.11 of xen utils (maybe xen-utils-4.11 was already removed before rebooting out of Xen 4.11), bailing out!"), wrapper(127, "Unable to execute /usr/lib/xen-4.11/bin/xentop"), nil, dom0, cause.ErrNoData, "version 4.11", "install Xen's tools"},

@@ -102,10 +102,12 @@ type reader struct {
 func (r *reader) output(c run.Cmd) (run.Result, error) {
 	res, err := r.src.run(r.ctx, c)
 	if !res.Start.IsZero() {
-		if r.snap.Begin.IsZero() {
+		if end := res.Start.Add(res.Duration); end.After(r.snap.End) {
+			r.snap.End = end
+		}
+		if r.snap.Begin.IsZero() || res.Start.Before(r.snap.Begin) {
 			r.snap.Begin = res.Start
 		}
-		r.snap.End = res.Start.Add(res.Duration)
 	}
 	if err == nil {
 		err = failure(c, res)
