@@ -1,6 +1,7 @@
 package pci_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -38,6 +39,38 @@ func ids2014(t *testing.T) *pci.IDs {
 		t.Fatal(err)
 	}
 	return ids
+}
+
+// TestRootBusOfTheKernel: a bridge claims bus 40, the kernel knows better. A
+// tree that was saved flat says nothing of root buses.
+func TestRootBusOfTheKernel(t *testing.T) {
+	pcitest.InMemory(t)
+	h := pcitest.Host{
+		{At: "00:01.0", ID: "abcd:0001", Class: 0x060400, Header: 1, Secondary: 1, Subordinate: 0x7f},
+		{At: "40:00.0", ID: "abcd:0002", Class: 0x020000, Parent: "root"},
+	}
+	const claimed = "-[0000:00]---01.0-[01-7f]--+-[0000:01]-\n                            \\-[0000:40]---00.0\n"
+	const root = "-+-[0000:00]---01.0-[01-7f]--\n \\-[0000:40]---00.0\n"
+	dir := h.Write(t)
+	draw := func() string {
+		devices, gaps, err := pci.Read(dir)
+		if err != nil || len(gaps) != 0 {
+			t.Fatalf("%v, gaps %v", err, gaps)
+		}
+		return string(pci.NewTopology(devices).LspciTree(nil, pci.PerDomain))
+	}
+	if got := draw(); got != root {
+		t.Errorf("got\n%swant\n%s", got, root)
+	}
+	entry := string(dir) + "/sys/bus/pci/devices/0000:40:00.0"
+	flat := string(dir) + "/sys/devices/pci0000:00/0000:40:00.0"
+	if err := errors.Join(os.Remove(entry), os.Rename(string(dir)+"/sys/devices/pci0000:40/0000:40:00.0", flat),
+		os.Symlink("../../../devices/pci0000:00/0000:40:00.0", entry)); err != nil {
+		t.Fatal(err)
+	}
+	if got := draw(); got != claimed {
+		t.Errorf("flat: got\n%swant\n%s", got, claimed)
+	}
 }
 
 func TestGoldenX10SAE(t *testing.T) {

@@ -25,9 +25,10 @@ const (
 
 // LspciTree draws what lspci -tv prints, byte for byte, or lspci -t where names
 // is nil. lspci calls only its -m output stable: this is for people and for
-// comparison, programs take Tree. Two things differ on purpose: a bridge that
-// was left unconfigured does not swallow bus 0, and what stands below itself is
-// still drawn (lspci 3.10 and later lose the one and crash on the other).
+// comparison, programs take Tree. Three things differ on purpose: a bridge that
+// was left unconfigured does not swallow bus 0, what stands below itself is
+// still drawn (lspci 3.10 and later lose the one and crash on the other), and a
+// bus that the kernel calls a root bus is one, whatever a bridge claims.
 func (t *Topology) LspciTree(names *IDs, layout Layout) []byte {
 	d := drawing{t: t, names: names}
 	roots := t.Tree().Roots

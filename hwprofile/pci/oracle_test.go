@@ -362,8 +362,10 @@ func TestOracleConflicts(t *testing.T) {
 	var n tally
 	diffs := l.compare(t, pcitest.Host{
 		bridge("00:01.0", 5, 5), bridge("00:02.0", 5, 5), bridge("00:03.0", 6, 8), bridge("00:04.0", 7, 9),
-		{At: "05:00.0", ID: "8086:1533", Class: 0x020000}, {At: "05:01.0", ID: "8086:1533", Class: 0x020000},
-		{At: "07:00.0", ID: "8086:1533", Class: 0x020000}, {At: "08:00.0", ID: "8086:1533", Class: 0x020000},
+		{At: "05:00.0", ID: "8086:1533", Class: 0x020000},
+		{At: "05:01.0", ID: "8086:1533", Class: 0x020000},
+		{At: "07:00.0", ID: "8086:1533", Class: 0x020000},
+		{At: "08:00.0", ID: "8086:1533", Class: 0x020000, Parent: "00:04.0"},
 	}, &n)
 	if len(diffs) != 0 {
 		t.Fatal(strings.Join(diffs, "\n"))

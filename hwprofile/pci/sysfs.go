@@ -133,9 +133,12 @@ func (r *reader) path(name string) {
 	above := path.Base(path.Dir(full))
 	if parent, ok := parseCanonical(above); ok {
 		r.device.Parent = opt.Of(parent)
-	} else if strings.HasPrefix(above, "pci") {
-		r.device.OnRootBus = true
+		return
 	}
+	// The folder of a root bus bears its number; that of another bus is a
+	// saved tree that somebody made flat.
+	at := r.device.Address
+	r.device.OnRootBus = above == fmt.Sprintf("pci%04x:%02x", at.Domain, at.Bus)
 }
 
 func (r *reader) config() {
