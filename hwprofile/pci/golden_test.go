@@ -49,7 +49,7 @@ func TestRootBusOfTheKernel(t *testing.T) {
 		{At: "00:01.0", ID: "abcd:0001", Class: 0x060400, Header: 1, Secondary: 1, Subordinate: 0x7f},
 		{At: "40:00.0", ID: "abcd:0002", Class: 0x020000, Parent: "root"},
 	}
-	const claimed = "-[0000:00]---01.0-[01-7f]--+-[0000:01]-\n                            \\-[0000:40]---00.0\n"
+	const claimed = "-[0000:00]---01.0-[01-7f]--+-[0000:01]-\n                           \\-[0000:40]---00.0\n"
 	const root = "-+-[0000:00]---01.0-[01-7f]--\n \\-[0000:40]---00.0\n"
 	dir := h.Write(t)
 	draw := func() string {
