@@ -26,6 +26,7 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 		SwapReadsAvoided:  counter(c.PersistentGets, old.PersistentGets, span),
 	}
 	var es, ps tally
+	out.Pools = make([]Pool, 0, len(c.Pools))
 	for i := range c.Pools {
 		p := c.Pools[i]
 		oldPool := oldPools.of(p)

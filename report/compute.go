@@ -76,14 +76,17 @@ func domainsOf(cur xen.Snapshot, before earlier) []Domain {
 			out = append(out, row)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Domain) int {
+	byNumber := func(a, b Domain) int {
 		ia, aok := a.ID.Get()
 		ib, bok := b.ID.Get()
 		if !aok || !bok {
 			return 0
 		}
 		return int(ia) - int(ib)
-	})
+	}
+	if !slices.IsSortedFunc(out, byNumber) { // most sources have them in order
+		slices.SortStableFunc(out, byNumber)
+	}
 	return out
 }
 

@@ -9,15 +9,15 @@ func Group[T ~int | ~int64](n T) string {
 	if digits[0] == '-' {
 		sign, digits = "-", digits[1:]
 	}
-	head := len(digits) % 3
-	out := digits[:head]
-	for i := head; i < len(digits); i += 3 {
-		if out != "" {
-			out += ","
+	var buf [32]byte // an int64 takes 26 with its commas
+	out := append(buf[:0], sign...)
+	for i := range len(digits) {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out = append(out, ',')
 		}
-		out += digits[i : i+3]
+		out = append(out, digits[i])
 	}
-	return sign + out
+	return string(out)
 }
 
 // Percent writes a share with one decimal: 18.1 %.
