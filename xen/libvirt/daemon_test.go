@@ -75,8 +75,7 @@ func startDaemon(t *testing.T) *daemon {
 	if err != nil {
 		lacking(t, fmt.Sprintf("no libvirtd: %s could not be fetched: %v", strings.Join(packages, ", "), err))
 	}
-	// A socket's path is short.
-	dir, err := os.MkdirTemp("", "xtm")
+	dir, err := os.MkdirTemp("", "xtm") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

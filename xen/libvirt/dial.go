@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"time"
 )
 
 // sockets are those of a libvirtd, then of the modular daemons' Xen one.
@@ -38,6 +39,8 @@ func Local(ctx context.Context) (net.Conn, error) {
 type dialer struct {
 	ctx  context.Context //nolint:containedctx // the library's interface has none
 	dial Dialer
+	// connected is closed when the library has done its handshake.
+	connected chan struct{}
 }
 
 func (d dialer) Dial() (net.Conn, error) {
@@ -46,7 +49,7 @@ func (d dialer) Dial() (net.Conn, error) {
 		return nil, err
 	}
 	context.AfterFunc(d.ctx, func() { _ = c.Close() })
-	return &framed{Conn: c}, nil
+	return &framed{Conn: c, connected: d.connected}, nil
 }
 
 const (
@@ -58,16 +61,42 @@ const (
 
 var errFrame = errors.New("not libvirt's protocol")
 
-// framed looks at the length of each message before the library does, which
-// takes as much memory as it says and panics where it is too short.
+// handshakeGrace is how long the loss of a connection is kept from a library
+// that is still in its handshake.
+const handshakeGrace = 250 * time.Millisecond
+
+// framed makes up for two faults of the library. It takes as much memory as a
+// message says that it has, and panics where it says too little: framed looks at
+// each length first. And where the connection is lost just behind the handshake,
+// two goroutines write the same variable unguarded, so that later calls wait for
+// nothing: framed hands the loss on when the handshake is over, or has been
+// waiting for an answer.
 type framed struct {
 	net.Conn
+	connected chan struct{}
+
 	length []byte // of the next message, not yet handed on
 	left   int    // of the current message
+	lost   error
 }
 
 // Read implements net.Conn.
 func (f *framed) Read(b []byte) (int, error) {
+	if f.lost != nil {
+		return 0, f.lost
+	}
+	n, err := f.read(b)
+	if err != nil {
+		f.lost = err
+		select {
+		case <-f.connected:
+		case <-time.After(handshakeGrace):
+		}
+	}
+	return n, err
+}
+
+func (f *framed) read(b []byte) (int, error) {
 	if f.left == 0 {
 		var h [4]byte
 		if _, err := io.ReadFull(f.Conn, h[:]); err != nil {
@@ -75,7 +104,7 @@ func (f *framed) Read(b []byte) (int, error) {
 		}
 		n := binary.BigEndian.Uint32(h[:])
 		if n < shortestMessage || n > longestMessage {
-			// This error looks like a closed connection to the library.
+			// To the library this is a lost connection.
 			return 0, fmt.Errorf("a message of %d bytes: %w", n, errFrame)
 		}
 		f.length, f.left = h[:], int(n)

@@ -76,11 +76,13 @@ func (s *Source) Snapshot(ctx context.Context) (xen.Snapshot, error) {
 // read makes a snapshot. The end of ctx closes the connection, and that ends
 // every call that waits.
 func (s *Source) read(ctx context.Context) (xen.Snapshot, error) {
-	l := golibvirt.NewWithDialer(dialer{ctx, s.dial})
-	if err := l.ConnectToURI(golibvirt.ConnectURI(s.uri)); err != nil {
+	connected := make(chan struct{})
+	l := golibvirt.NewWithDialer(dialer{ctx, s.dial, connected})
+	err := l.ConnectToURI(golibvirt.ConnectURI(s.uri))
+	close(connected)
+	if err != nil {
 		return xen.Snapshot{}, err
 	}
-	defer l.Disconnect() //nolint:errcheck // the figures are there by then
 	r := reader{l: l, snap: xen.Snapshot{Source: "libvirt", Begin: time.Now().UTC()}}
 	r.host()
 	if err := r.domains(); err != nil {
@@ -88,6 +90,8 @@ func (s *Source) read(ctx context.Context) (xen.Snapshot, error) {
 	}
 	r.limits()
 	r.snap.End = time.Now().UTC()
+	// libvirtd logs an error for each client that just hangs up.
+	_ = l.Disconnect() // the figures are there
 	return r.snap, nil
 }
 
