@@ -30,11 +30,11 @@ type vector struct {
 	b []byte
 }
 
-func readVectors(t testing.TB) vectors {
-	t.Helper()
+func readVectors(tb testing.TB) vectors {
+	tb.Helper()
 	text, err := os.ReadFile("testdata/abi.tsv")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out := vectors{}
 	for line := range strings.Lines(string(text)) {
@@ -44,11 +44,11 @@ func readVectors(t testing.TB) vectors {
 		}
 		n, err := strconv.Atoi(f[2])
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		b, err := hex.DecodeString(f[3])
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		v := vector{n: n}
 		if len(b) > 0 {
@@ -60,7 +60,7 @@ func readVectors(t testing.TB) vectors {
 		out[f[0]][f[1]] = v
 	}
 	if len(out) != 25 {
-		t.Fatalf("%d releases in testdata/abi.tsv, want 25", len(out))
+		tb.Fatalf("%d releases in testdata/abi.tsv, want 25", len(out))
 	}
 	return out
 }

@@ -85,7 +85,7 @@ func TestControlsDoWhatTheySay(t *testing.T) {
 }
 
 func TestControlsOfWhatIsNotThere(t *testing.T) {
-	controls := func(h *hypercall.Hypervisor, t *testing.T, id units.DomID) map[string]error {
+	controls := func(h *hypercall.Hypervisor, id units.DomID) map[string]error {
 		return map[string]error{
 			"freeze": h.Freeze(t.Context(), id), "thaw": h.Thaw(t.Context(), id),
 			"weight": h.SetWeight(t.Context(), id, 1), "compress": h.SetCompress(t.Context(), id, true),
@@ -94,7 +94,7 @@ func TestControlsOfWhatIsNotThere(t *testing.T) {
 	for _, release := range tmemReleases {
 		x := busy(release)
 		h := probe(t, x)
-		for verb, err := range controls(h, t, 99) {
+		for verb, err := range controls(h, 99) {
 			if !errors.Is(err, cause.ErrNoData) || cause.Of(err) != cause.NoData {
 				t.Errorf("%s: %s a domain that is no client: %v", release, verb, err)
 			}
@@ -102,7 +102,7 @@ func TestControlsOfWhatIsNotThere(t *testing.T) {
 		// 0xffff is all clients, and the numbers from 0x7ff0 on are Xen's own.
 		n := len(x.Log())
 		for _, id := range []units.DomID{0x7ff0, 0xffff} {
-			for verb, err := range controls(h, t, id) {
+			for verb, err := range controls(h, id) {
 				if err == nil || len(x.Log()) != n {
 					t.Errorf("%s: %s domain %d: %v, %v", release, verb, id, err, x.Log()[n:])
 				}
@@ -118,7 +118,7 @@ func TestControlsOfWhatIsNotThere(t *testing.T) {
 		off.TmemOn, off.Listing = false, xen.Listing{}
 		h = probe(t, off)
 		_, errFlush := h.Flush(t.Context(), 4)
-		for verb, err := range controls(h, t, 1) {
+		for verb, err := range controls(h, 1) {
 			want := cause.NoData // 4.6 and later do not know that it is off
 			if off.Version.Before(4, 6) {
 				want = cause.NotSupported
@@ -135,7 +135,7 @@ func TestControlsOfWhatIsNotThere(t *testing.T) {
 		x := hypercalltest.New(release, start)
 		h := probe(t, x)
 		n := len(x.Log())
-		for verb, err := range controls(h, t, 1) {
+		for verb, err := range controls(h, 1) {
 			if !errors.Is(err, cause.ErrNotSupported) {
 				t.Errorf("%s: %s: %v", release, verb, err)
 			}
@@ -216,7 +216,7 @@ func TestProbe(t *testing.T) {
 		x := hypercalltest.New("4.17.7", start)
 		x.Denied = true
 		_, err := hypercall.Probe(t.Context(), x)
-		r, ok := errors.AsType[*hypercall.Refusal](err)
+		r, ok := errors.AsType[*hypercall.RefusedError](err)
 		if !errors.Is(err, cause.ErrNotSupported) || !ok || r.Errno != syscall.EPERM {
 			t.Errorf("%v", err)
 		}

@@ -53,7 +53,7 @@ func Probe(ctx context.Context, c Caller) (*Hypervisor, error) {
 	for _, v := range h.candidates() {
 		h.sysctl = v
 		err := h.physinfo(ctx)
-		if r, ok := errors.AsType[*Refusal](err); ok && r.Errno == syscall.EACCES {
+		if r, ok := errors.AsType[*RefusedError](err); ok && r.Errno == syscall.EACCES {
 			continue
 		}
 		if err != nil {

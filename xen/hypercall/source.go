@@ -109,7 +109,7 @@ func outcome(err error) tmem.ListOutcome {
 	if err == nil {
 		return tmem.ListOK
 	}
-	r, ok := errors.AsType[*Refusal](err)
+	r, ok := errors.AsType[*RefusedError](err)
 	switch {
 	case ok && r.Errno == syscall.ENODEV:
 		return tmem.ListNoDevice

@@ -9,18 +9,18 @@ import (
 	"xtm/internal/cause"
 )
 
-// Refusal is the hypervisor's own "no". It wraps cause.ErrNotSupported where
+// RefusedError is the hypervisor's own "no". It wraps cause.ErrNotSupported where
 // the release, the build or this domain can never do it (root may ask from any
 // domain, but only Dom0 is answered), and cause.ErrNoData where what was asked
 // about does not exist. The errno is not wrapped: EPERM stands for both.
-type Refusal struct {
+type RefusedError struct {
 	What  string // "read the tmem listing"
 	Errno syscall.Errno
 	Why   string
 	cause error
 }
 
-func (e *Refusal) Error() string {
+func (e *RefusedError) Error() string {
 	s := e.What + ": Xen answers " + unix.ErrnoName(e.Errno)
 	if unix.ErrnoName(e.Errno) == "" {
 		s = fmt.Sprintf("%s: Xen answers error %d", e.What, int(e.Errno))
@@ -31,7 +31,7 @@ func (e *Refusal) Error() string {
 	return s
 }
 
-func (e *Refusal) Unwrap() error { return e.cause }
+func (e *RefusedError) Unwrap() error { return e.cause }
 
 // reason is what an errno of one kind of call means.
 type reason struct {
@@ -70,7 +70,7 @@ func refused(what string, value int64, first ...reason) error {
 	if value >= 0 {
 		return nil
 	}
-	e := &Refusal{What: what, Errno: syscall.Errno(-value)}
+	e := &RefusedError{What: what, Errno: syscall.Errno(-value)}
 	for _, set := range [][]reason{first, reasons} {
 		for _, r := range set {
 			if r.errno == e.Errno {
