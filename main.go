@@ -25,16 +25,17 @@ func start() int {
 	context.AfterFunc(ctx, stop)
 	width, _, err := term.GetSize(int(os.Stdout.Fd()))
 	return cli.Run(ctx, cli.Env{
-		Args:     os.Args,
-		Stdin:    os.Stdin,
-		Stdout:   os.Stdout,
-		Stderr:   os.Stderr,
-		Terminal: err == nil,
-		Width:    width,
-		NoColor:  os.Getenv("NO_COLOR") != "",
-		Root:     os.Geteuid() == 0,
-		Files:    hostfs.Host,
-		Run:      run.New(os.Environ()),
-		Now:      time.Now,
+		Args:        os.Args,
+		Stdin:       os.Stdin,
+		Stdout:      os.Stdout,
+		Stderr:      os.Stderr,
+		Terminal:    err == nil,
+		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
+		Width:       width,
+		NoColor:     os.Getenv("NO_COLOR") != "",
+		Root:        os.Geteuid() == 0,
+		Files:       hostfs.Host,
+		Run:         run.New(os.Environ()),
+		Now:         time.Now,
 	})
 }

@@ -26,6 +26,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       bool // stdout is one
+	Interactive    bool // stdin is one
 	Width          int  // of the terminal; 0 is unknown
 	NoColor        bool
 	Root           bool // the user is root
@@ -53,6 +54,8 @@ func Run(ctx context.Context, env Env) int {
 		Commands: []*cli.Command{
 			reportCommand(env),
 			captureCommand(env),
+			enableCommand(env),
+			disableCommand(env),
 			completionCommand(env),
 		},
 	}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"xtm/setup"
+)
+
+func disableCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:      "disable-tmem",
+		Usage:     "undo what enable-tmem did, and nothing else",
+		ArgsUsage: " ",
+		Description: `It takes out the words that enable-tmem has put there, also when the files were edited in
+between, has the boot menu made again and proves that they are gone.
+
+   xtm disable-tmem --dry-run          what it would change
+   xtm disable-tmem                    do it, with a question`,
+		Flags: setupFlags(),
+		Action: func(c *cli.Context) error {
+			s, err := openSetup(c, env, true)
+			if err != nil {
+				return err
+			}
+			return s.disable(c.Context)
+		},
+	}
+}
+
+func (s *setupRun) disable(ctx context.Context) error {
+	if err := s.recover(ctx); err != nil {
+		return err
+	}
+	plan, err := setup.PlanDisable(s.machine, s.role)
+	if err != nil {
+		return explainSetup(err)
+	}
+	done, err := s.show(plan, "there is nothing of xtm's to undo: nothing was changed")
+	if done || err != nil {
+		return err
+	}
+	return s.apply(ctx, plan, "what xtm has put there is gone from the next boot on")
+}

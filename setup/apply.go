@@ -1,0 +1,238 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"xtm/internal/atomicfile"
+	"xtm/internal/grub"
+	"xtm/internal/hostfs"
+	"xtm/internal/role"
+)
+
+// ErrNotRestored is joined to the error of a change that failed and could not be
+// undone either.
+var ErrNotRestored = errors.New("not everything could be restored")
+
+// ErrChanged means that somebody edited a file after the plan was made.
+var ErrChanged = errors.New("the file has changed since it was shown")
+
+// Outcome is what is true after a change.
+type Outcome struct {
+	// Backups are the copies of the old files.
+	Backups []string
+	// Fix is what to do where something else than Xen boots next; Seen is what
+	// was found then.
+	Seen string
+	Fix  []string
+}
+
+// Apply carries out a plan: it writes the settings, has the menu made again and
+// proves both. When a step fails everything is as before.
+func Apply(ctx context.Context, m Machine, p Plan) (Outcome, error) {
+	c := change{
+		Machine: m, loader: p.boot.Loader, files: p.settings.Changes(), adds: p.added, drops: p.dropped,
+		settingsOf: p.proveSettings, menuOf: p.proveMenu,
+	}
+	backups, err := c.do(ctx)
+	out := Outcome{Backups: backups}
+	if err == nil && p.Role == role.Host && len(p.dropped) == 0 {
+		out.Seen, out.Fix, err = nextBoot(m.Root)
+	}
+	return out, err
+}
+
+// change is one run that alters GRUB's settings.
+type change struct {
+	Machine
+	loader grub.Loader
+	files  []grub.Change
+	// adds go into the record, drops out of it.
+	adds, drops []Word
+	// settingsOf and menuOf prove what was written and what was made of it.
+	settingsOf func(*grub.Config) error
+	menuOf     func(grub.Menu) error
+}
+
+// do is the whole change, or its undoing.
+func (c change) do(ctx context.Context) (backups []string, err error) {
+	unlock, err := lock(c.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	rec, err := readRecord(c.Root)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Pending != nil {
+		return nil, errors.New("a run was killed: its changes are to be undone first")
+	}
+	if err := c.unchanged(); err != nil {
+		return nil, err
+	}
+	menu, err := c.Root.ReadFile(c.loader.Menu)
+	if err != nil {
+		return nil, err
+	}
+	before := rec
+	if rec.Pending, backups, err = c.backUp(); err != nil {
+		return backups, err
+	}
+	if err := rec.write(c.Root); err != nil {
+		return backups, err
+	}
+	after := before
+	after.Words = slices.DeleteFunc(append(slices.Clone(before.Words), c.adds...), func(w Word) bool { return slices.Contains(c.drops, w) })
+	err = c.carryOut(ctx)
+	if err == nil {
+		err = after.write(c.Root)
+	}
+	if err != nil {
+		return backups, c.undo(err, before, menu)
+	}
+	return backups, nil
+}
+
+// unchanged makes sure that the files are still those that were shown.
+func (c change) unchanged() error {
+	for _, f := range c.files {
+		now, err := readOrNil(c.Root, f.Path)
+		if err != nil {
+			return err
+		}
+		if (now == nil) != (f.Old == nil) || !bytes.Equal(now, f.Old) {
+			return fmt.Errorf("change %s: %w: nothing was written, run it again", f.Path, ErrChanged)
+		}
+	}
+	return nil
+}
+
+// readOrNil is nil where there is no file.
+func readOrNil(files hostfs.Files, p string) ([]byte, error) {
+	b, err := files.ReadFile(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if b == nil && err == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// backUp copies the old files, and grub.cfg for who wants to look.
+func (c change) backUp() (*pending, []string, error) {
+	at := c.Now()
+	p := &pending{Began: at.UTC(), Adds: c.adds}
+	menu, err := backUp(c.Root, &at, c.loader.Menu)
+	if err != nil {
+		return nil, nil, err
+	}
+	copies := []string{menu}
+	for _, f := range c.files {
+		change := fileChange{Path: f.Path, Before: sum(f.Old), After: sum(f.New)}
+		if f.Old != nil {
+			if change.Backup, err = backUp(c.Root, &at, f.Path); err != nil {
+				return nil, copies, err
+			}
+			copies = append(copies, change.Backup)
+		}
+		p.Files = append(p.Files, change)
+	}
+	return p, copies, nil
+}
+
+// backUp takes the next second where a run within the same one was there.
+func backUp(root hostfs.Root, at *time.Time, p string) (string, error) {
+	const tries = 60
+	for i := 0; ; i++ {
+		to, err := atomicfile.Backup(root, *at, p)
+		if !errors.Is(err, fs.ErrExist) || i == tries {
+			return to, err
+		}
+		*at = at.Add(time.Second)
+	}
+}
+
+// carryOut writes, makes the menu again and proves both.
+func (c change) carryOut(ctx context.Context) error {
+	for _, f := range c.files {
+		if err := put(c.Root, f.Path, f.New); err != nil {
+			return err
+		}
+	}
+	settings, err := grub.Load(c.Root)
+	if err != nil {
+		return err
+	}
+	if err := c.settingsOf(settings); err != nil {
+		return err
+	}
+	if err := c.regenerate(ctx, c.loader); err != nil {
+		return err
+	}
+	menu, err := readMenu(c.Root, c.loader)
+	if err != nil {
+		return err
+	}
+	return c.menuOf(menu)
+}
+
+// put writes a file, or removes it where the contents are nil.
+func put(root hostfs.Root, p string, b []byte) error {
+	if b != nil {
+		if _, err := atomicfile.MkdirAll(root, path.Dir(p), 0o755); err != nil {
+			return err
+		}
+		return atomicfile.Replace(root, p, b, 0o644)
+	}
+	err := atomicfile.Remove(root, p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// regenerate makes the boot menu from the settings.
+func (m Machine) regenerate(ctx context.Context, l grub.Loader) error {
+	err := m.run(ctx, l.Command)
+	if missing := m.Missing(); err != nil && len(missing) > 0 {
+		return fmt.Errorf("%w (in %s there is no %s: mount them)", err, m.Root, strings.Join(missing, ", "))
+	}
+	return err
+}
+
+// undo puts the files back as they were, the menu too, byte for byte: the
+// program that makes it may be what failed. The context is not asked: an
+// interrupted run is restored.
+func (c change) undo(failure error, rec record, menu []byte) error {
+	var failed []error
+	for _, f := range c.files {
+		if now, err := readOrNil(c.Root, f.Path); err == nil && (now == nil) == (f.Old == nil) && bytes.Equal(now, f.Old) {
+			continue
+		}
+		if err := put(c.Root, f.Path, f.Old); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if now, err := c.Root.ReadFile(c.loader.Menu); err != nil || !bytes.Equal(now, menu) {
+		if err := atomicfile.Replace(c.Root, c.loader.Menu, menu, 0o600); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(append([]error{failure, ErrNotRestored}, failed...)...)
+	}
+	rec.Pending = nil
+	if err := rec.write(c.Root); err != nil {
+		return errors.Join(failure, ErrNotRestored, err)
+	}
+	return failure
+}

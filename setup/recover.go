@@ -1,0 +1,124 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"xtm/internal/atomicfile"
+	"xtm/internal/grub"
+	"xtm/internal/hostfs"
+)
+
+// Killed tells when a run began that was killed on its way; false is none.
+func Killed(files hostfs.Files) (string, bool, error) {
+	rec, err := readRecord(files)
+	if err != nil || rec.Pending == nil {
+		return "", false, err
+	}
+	return rec.Pending.Began.Format("2006-01-02 15:04:05 MST"), true, nil
+}
+
+// Recover undoes what a killed run has left half done. A file that was edited
+// since keeps those edits, and loses the run's words alone. Nothing is done
+// where no run was killed.
+func Recover(ctx context.Context, m Machine) error {
+	if found, err := m.Root.Exists(recordFile); err != nil || !found {
+		return err
+	}
+	unlock, err := lock(m.Root)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rec, err := readRecord(m.Root)
+	if err != nil || rec.Pending == nil {
+		return err
+	}
+	if err := m.rollBack(rec); err != nil {
+		return fmt.Errorf("undo the run that was killed: %w", err)
+	}
+	loader, err := grub.FindLoader(m.Root)
+	if err != nil {
+		return err
+	}
+	if loader.Kind == grub.GRUB2 {
+		if err := m.regenerate(ctx, loader); err != nil {
+			return fmt.Errorf("undo the run that was killed: %w", err)
+		}
+	}
+	rec.Pending = nil
+	return rec.write(m.Root)
+}
+
+// rollBack gives the files of a killed run their old contents.
+func (m Machine) rollBack(rec record) error {
+	edited := false
+	for _, f := range rec.Pending.Files {
+		now, err := readOrNil(m.Root, f.Path)
+		if err != nil {
+			return err
+		}
+		switch sum(now) {
+		case f.Before:
+		case f.After:
+			var old []byte
+			if f.Backup != "" {
+				if old, err = readOrNil(m.Root, f.Backup); err != nil {
+					return err
+				}
+				if sum(old) != f.Before {
+					return fmt.Errorf("%s is not what was saved there", f.Backup)
+				}
+			}
+			if err := put(m.Root, f.Path, old); err != nil {
+				return err
+			}
+		default:
+			edited = true
+		}
+	}
+	if !edited {
+		return nil
+	}
+	// What the run added goes; what it took away was gone with the edit.
+	adds := slices.DeleteFunc(slices.Clone(rec.Pending.Adds), func(w Word) bool { return slices.Contains(rec.Words, w) })
+	settings, err := grub.Load(m.Root)
+	if err != nil {
+		return err
+	}
+	if settings, err = without(settings, adds); err != nil {
+		return err
+	}
+	for _, f := range settings.Changes() {
+		if err := put(m.Root, f.Path, f.New); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without takes words out of GRUB's settings.
+func without(c *grub.Config, words []Word) (*grub.Config, error) {
+	for _, w := range slices.Backward(words) {
+		var err error
+		if c, err = c.RemoveWord(w.Variable, w.Text); err != nil {
+			return nil, blocked(err)
+		}
+	}
+	return c, nil
+}
+
+// cleanUp removes what killed runs left beside the files that xtm writes.
+func cleanUp(root hostfs.Root, menu string) error {
+	paths := []string{grub.SettingsFile, grub.DropIn, recordFile, atomicfile.BackupFolder + "/x"}
+	if menu != "" {
+		paths = append(paths, menu)
+	}
+	for _, p := range paths {
+		if err := atomicfile.Clean(root, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

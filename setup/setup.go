@@ -1,0 +1,95 @@
+// Package setup does what an administrator does by hand to have tmem: it probes
+// a machine, plans changes of files, writes them so that each moment of it can
+// be undone, has the boot menu made again and proves there that it took effect.
+//
+// Probing and applying touch the machine; planning is a function of what was
+// probed. What a plan refuses, it explains: what was found, why that will not
+// do, what will.
+package setup
+
+import (
+	"context"
+	"time"
+
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+)
+
+// Machine is the system that is set up.
+type Machine struct {
+	// Root is its file system, in which files are written.
+	Root hostfs.Root
+	// Run starts programs on the running machine.
+	Run run.Func
+	Now func() time.Time
+	// Offline tells that Root is mounted from elsewhere: its programs run
+	// chrooted, and nothing is known of what runs.
+	Offline bool
+}
+
+// regenerateTimeout is generous: os-prober looks at every disk.
+const regenerateTimeout = 10 * time.Minute
+
+// run starts one of the machine's own programs.
+func (m Machine) run(ctx context.Context, argv []string) error {
+	if m.Offline {
+		argv = append([]string{"chroot", string(m.Root)}, argv...)
+	}
+	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: regenerateTimeout}
+	r, err := m.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	return r.Check(c)
+}
+
+// Missing names what an offline root lacks of what update-grub needs: xtm
+// mounts nothing.
+func (m Machine) Missing() []string {
+	if !m.Offline {
+		return nil
+	}
+	var out []string
+	for _, mount := range []struct{ dir, holds string }{
+		{"/proc", "/proc/self"}, {"/sys", "/sys/class"}, {"/dev", "/dev/null"},
+	} {
+		if found, err := m.Root.Exists(mount.holds); err != nil || !found {
+			out = append(out, mount.dir)
+		}
+	}
+	return out
+}
+
+// Kind is why a plan is refused, so that a command can end with its exit code.
+type Kind string
+
+// The kinds.
+const (
+	// Impossible: this machine cannot have it.
+	Impossible Kind = "impossible"
+	// Unsaid: the user must say something first; Ways name the option.
+	Unsaid Kind = "unsaid"
+	// Blocked: something else stands in the way and can be changed.
+	Blocked Kind = "blocked"
+)
+
+// Refusal is a plan that is not made, and nothing was written.
+type Refusal struct {
+	Kind Kind
+	// Seen is what was found, Why the reason that it will not do.
+	Seen, Why string
+	// Ways are what will do, a line each.
+	Ways []string
+}
+
+// Error is what was found and why it will not do.
+func (r *Refusal) Error() string { return r.Seen + ": " + r.Why }
+
+// Hints are the ways.
+func (r *Refusal) Hints() []string { return r.Ways }
+
+// Word is one word in a variable of GRUB's settings.
+type Word struct {
+	Variable string `json:"variable"`
+	Text     string `json:"text"`
+}
