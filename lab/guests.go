@@ -69,7 +69,7 @@ func disks() (map[string][]disk, []loopFile) {
 }
 
 func (g guest) cmdline() string {
-	words := []string{"console=hvc0", "quiet", "loglevel=3", "rdinit=/init", "lab.name=" + g.name}
+	words := []string{kernelArgs, "loglevel=3", "lab.name=" + g.name}
 	if g.swap {
 		words = append(words, "lab.swap")
 	}

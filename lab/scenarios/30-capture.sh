@@ -5,8 +5,9 @@
 live() { exits 0 xtm report --source xl --format json; mv out $1.json; }
 live before
 exits 0 xtm capture host
-exits 0 xtm capture host.tar.gz
 live after
+# What somebody sends by mail.
+tar czf host.tar.gz host
 for c in host host.tar.gz; do
 	exits 0 xtm report --source $c --format json
 	mv out $c.json
@@ -24,6 +25,11 @@ for c in host host.tar.gz; do
 	same "$c: tmem" "$(jq -c .tmem.answer before.json)" "$(jq -c .tmem.answer $c.json)"
 	same "$c: findings" "$(jq -c '[.findings[].id // .findings[].title] | unique' before.json)" "$(jq -c '[.findings[].id // .findings[].title] | unique' $c.json)"
 	same "$c: what could not be read" "$(jq -c '[.gaps[]?.what] | sort' before.json)" "$(jq -c '[.gaps[]?.what] | sort' $c.json)"
+done
+for format in table csv markdown; do
+	exits 0 xtm report --source host --format $format
+	mv out report.$format
+	for d in $(jq -r '.domains[].name' host.json); do grep -q "$d" report.$format || fail "$format: no $d"; done
 done
 # It is the recording that is read: what the host does now does not show.
 xl pause idle1
