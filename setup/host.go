@@ -175,7 +175,7 @@ func (h Host) known(i Hypervisor, o HostOptions) Hypervisor {
 	switch {
 	case i.Version.Known():
 	case o.XenVersion.Known():
-		i.Version, i.Evidence = o.XenVersion, "--xen-version"
+		i.Version, i.Evidence = o.XenVersion, i.Evidence+", and its release is what --xen-version says"
 	case live && same(i.Image, running.Version):
 		i.Version, i.HasTmem, i.Evidence = running.Version, running.HasTmem, "the running Xen is of the release that its name has"
 	}

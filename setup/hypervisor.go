@@ -44,11 +44,11 @@ func (h Hypervisor) String() string {
 // symbolic link, xen.gz, is named by its target.
 func readImage(files hostfs.Files, image string) (Hypervisor, error) {
 	h := Hypervisor{Image: image}
-	at := image
+	at := path.Join("/boot", image) // where /boot is a file system of its own
 	if found, err := files.Exists(at); err != nil {
 		return h, err
 	} else if !found {
-		at = path.Join("/boot", image) // /boot is a file system of its own
+		at = image
 	}
 	names := []string{at}
 	if target, err := files.Readlink(at); err == nil {

@@ -75,7 +75,8 @@ func (b Boot) next() (grub.Entry, error) {
 // Host is what is known of a machine whose Xen is to be set up.
 type Host struct {
 	Boot
-	// Running is the hypervisor that runs now; absent offline.
+	// Running is the hypervisor that runs now; absent offline, and where none
+	// does.
 	Running opt.Value[Hypervisor]
 	// Snapshot is the running host; nil offline.
 	Snapshot *xen.Snapshot
@@ -137,7 +138,9 @@ func (h *Host) probeRunning(ctx context.Context, m Machine) error {
 		}
 	}
 	h.Snapshot = &snap
-	h.Running = opt.Of(running(snap))
+	if snap.Host.Version.Known() {
+		h.Running = opt.Of(running(snap))
+	}
 	meminfo, err := m.Root.ReadFile("/proc/meminfo")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -198,7 +198,7 @@ func (s *setupRun) enableHost(ctx context.Context, o setup.HostOptions, trusted 
 	if done || err != nil {
 		return err
 	}
-	if err := s.affirm(plan.Trust, trusted, "--guests-trusted"); err != nil {
+	if err := s.affirm(ctx, plan.Trust, trusted, "--guests-trusted"); err != nil {
 		return err
 	}
 	return s.apply(ctx, plan, "tmem is on from the next boot; in each guest then: xtm status")
@@ -250,7 +250,7 @@ func (s *setupRun) show(plan setup.Plan, nothing string) (done bool, err error) 
 }
 
 // affirm asks for a statement that --yes does not make.
-func (s *setupRun) affirm(statement string, said bool, flag string) error {
+func (s *setupRun) affirm(ctx context.Context, statement string, said bool, flag string) error {
 	if statement == "" || said {
 		return nil
 	}
@@ -260,7 +260,7 @@ func (s *setupRun) affirm(statement string, said bool, flag string) error {
 			[]string{"if it is so: " + flag + " (--yes does not say it)"},
 		}
 	}
-	ok, err := s.ask(statement+". Is that so? Type yes: ", "yes")
+	ok, err := s.ask(ctx, statement+". Is that so? Type yes: ", "yes")
 	if err == nil && !ok {
 		err = errDeclined
 	}
@@ -275,7 +275,7 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 		if !s.env.Interactive {
 			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: --dry-run"}}
 		}
-		ok, err := s.ask("Apply this and run "+plan.Command()+"? [y/N] ", "y", "yes")
+		ok, err := s.ask(ctx, "Apply this and run "+plan.Command()+"? [y/N] ", "y", "yes")
 		if err != nil {
 			return err
 		}
@@ -312,16 +312,29 @@ func (s *setupRun) failed(err error, out setup.Outcome) error {
 	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), nil}
 }
 
-// ask reads one line from the terminal.
-func (s *setupRun) ask(question string, yes ...string) (bool, error) {
+// ask reads one line from the terminal, until the user interrupts it.
+func (s *setupRun) ask(ctx context.Context, question string, yes ...string) (bool, error) {
 	if _, err := io.WriteString(s.env.Stderr, question); err != nil {
 		return false, err
 	}
-	line, err := s.in.ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
+	type answer struct {
+		line string
+		err  error
 	}
-	return slices.Contains(yes, strings.ToLower(strings.TrimSpace(line))), nil
+	given := make(chan answer, 1)
+	go func() {
+		line, err := s.in.ReadString('\n')
+		given <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case a := <-given:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return false, a.err
+		}
+		return slices.Contains(yes, strings.ToLower(strings.TrimSpace(a.line))), nil
+	}
 }
 
 func (s *setupRun) say(text string) error {
