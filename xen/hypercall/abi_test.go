@@ -232,6 +232,24 @@ func TestAnswersAreReadAsTheHeadersHaveThem(t *testing.T) {
 	}
 }
 
+// TestEntriesThatEndLikeTheMarker have up to 7 bytes at their end that look as if
+// Xen had not written them.
+func TestEntriesThatEndLikeTheMarker(t *testing.T) {
+	e := readVectors(t)["4.0.0"]["domain entry"].b
+	for n := range 8 {
+		buf := append(bytes.Clone(e), bytes.Repeat([]byte{marker}, 500)...)
+		copy(buf[len(e)-n:], bytes.Repeat([]byte{marker}, n))
+		if got, err := stride(buf, 1); got != 80 || err != nil {
+			t.Errorf("%d bytes: %d, %v", n, got, err)
+		}
+	}
+	for _, n := range []int{2, 3, 1 << 30} {
+		if got, err := stride(append(bytes.Clone(e), bytes.Repeat([]byte{marker}, 500)...), n); err == nil {
+			t.Errorf("%d entries in 80 bytes have %d each", n, got)
+		}
+	}
+}
+
 // compareOpt lets cmp look into optional values.
 var compareOpt = cmp.Exporter(func(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "Value[") })
 

@@ -9,9 +9,11 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +86,15 @@ func TestRealLibvirtd(t *testing.T) {
 	}
 	if got.Source != "libvirt" || got.Tmem.Has() || got.TmemState.Answer != xen.TmemUnknown || got.Begin.IsZero() || got.End.Before(got.Begin) {
 		t.Errorf("%+v", got)
+	}
+
+	// A test node of one's own has no cells of memory, and so no free memory. In
+	// those of the driver's own node 3 MiB are free, in the call's unit, bytes.
+	if h.Free.Has() || !slices.ContainsFunc(got.Gaps, func(g xen.Gap) bool { return g.What == "free memory" }) {
+		t.Errorf("free memory %v, gaps %+v", h.Free, got.Gaps)
+	}
+	if got, err := libvirt.New(d.dial, "test:///default").Snapshot(t.Context()); err != nil || got.Host.Free != kib(3<<10) {
+		t.Errorf("free memory of the default node: %v, %v", got.Host.Free, err)
 	}
 
 	// The same daemon has no Xen driver.
@@ -200,6 +211,19 @@ func TestServersThatAreNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeadlineOfItsOwn asks a mute libvirtd without any deadline.
+func TestDeadlineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mute := serve(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+		start := time.Now()
+		_, err := libvirt.New(mute, libvirt.XenSystem).Snapshot(context.Background())
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took < time.Second || took > time.Minute {
+			t.Errorf("%v after %s", err, took)
+		}
+		time.Sleep(time.Second) // by then nothing is left of it
+	})
 }
 
 func TestNoLibvirtd(t *testing.T) {

@@ -67,3 +67,23 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// TestGivenUpRequestsAreForgotten lets requests run into their deadline.
+func TestGivenUpRequestsAreForgotten(t *testing.T) {
+	near, far := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, far) }()
+	c := newConn(near)
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := c.ask(ctx, kindRead, 0, args("/a")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		cancel()
+	}
+	c.mu.Lock()
+	if len(c.pending) > 0 {
+		t.Errorf("%d requests are still waited for", len(c.pending))
+	}
+	c.mu.Unlock()
+	c.end(errClosed)
+}
