@@ -1,0 +1,116 @@
+package setup
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+)
+
+// unmet ends a test that this machine cannot run; where everything must run, it
+// fails.
+func unmet(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("XTM_TEST_ALL") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// updateGRUB sources the settings of the root in $1 and makes a menu of them,
+// as 20_linux_xen does: recovery entries have GRUB_CMDLINE_XEN alone.
+const updateGRUB = `#!/bin/sh
+set -e
+. $TEST_ROOT/etc/default/grub
+for x in $TEST_ROOT/etc/default/grub.d/*.cfg; do if [ -e "$x" ]; then . "$x"; fi; done
+cat > $TEST_ROOT/boot/grub/grub.cfg.new <<end
+set default="$GRUB_DEFAULT"
+menuentry 'Xen' {
+	multiboot2	/boot/xen-4.11-amd64.gz placeholder $GRUB_CMDLINE_XEN $GRUB_CMDLINE_XEN_DEFAULT
+	module2	/boot/vmlinuz placeholder root=/dev/xvda ro $GRUB_CMDLINE_LINUX
+}
+menuentry 'Xen (recovery mode)' {
+	multiboot2	/boot/xen-4.11-amd64.gz placeholder $GRUB_CMDLINE_XEN
+	module2	/boot/vmlinuz placeholder root=/dev/xvda ro single $GRUB_CMDLINE_LINUX
+}
+end
+mv $TEST_ROOT/boot/grub/grub.cfg.new $TEST_ROOT/boot/grub/grub.cfg
+`
+
+// hostFiles is a host with one Xen 4.11 that boots next.
+func hostFiles() map[string]string {
+	return map[string]string{
+		"etc/default/grub":              "GRUB_DEFAULT=0\nGRUB_CMDLINE_XEN_DEFAULT=\"loglvl=all\"\n",
+		"usr/sbin/grub-mkconfig":        "for x in ${sysconfdir}/default/grub.d/*.cfg ; do\n",
+		"usr/sbin/update-grub":          "exec grub-mkconfig -o /boot/grub/grub.cfg\n",
+		"boot/xen-4.11-amd64.gz":        "",
+		"boot/xen-4.11-amd64.config":    "# Xen/x86 4.11.4 Configuration\nCONFIG_TMEM=y\n",
+		"proc/xen/capabilities":         "control_d\n",
+		"sys/hypervisor/version/major":  "4\n",
+		"sys/hypervisor/version/minor":  "11\n",
+		"sys/hypervisor/version/extra":  ".4\n",
+		"boot/grub/grub.cfg":            "set default=\"0\"\nmenuentry 'Xen' {\n\tmultiboot2\t/boot/xen-4.11-amd64.gz placeholder\n\tmodule2 /boot/vmlinuz placeholder ro\n}\n",
+		"etc/default/grub.d/.placehold": "",
+	}
+}
+
+// tree writes files into a new root; a name that ends with "/" is a folder.
+func tree(t *testing.T, files map[string]string) hostfs.Root {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return hostfs.Root(dir)
+}
+
+// programs is a folder with an update-grub for a root.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "update-grub"), []byte(updateGRUB), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// machine runs update-grub for real, and nothing else that could change this
+// machine.
+func machine(root hostfs.Root, bin string) Machine {
+	return Machine{
+		Root: root, Now: func() time.Time { return time.Date(2026, 11, 22, 15, 4, 5, 0, time.UTC) },
+		Run: run.New([]string{"PATH=" + bin + ":/usr/bin:/bin", "TEST_ROOT=" + string(root)}),
+	}
+}
+
+// live is what enable changes: the settings, the menu, the record.
+func live(t *testing.T, root hostfs.Root) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := filepath.WalkDir(string(root), func(path string, d fs.DirEntry, err error) error {
+		rel := strings.TrimPrefix(path, string(root)+"/")
+		if err != nil || d.IsDir() || !strings.HasPrefix(rel, "etc/") && !strings.HasPrefix(rel, "boot/grub/") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if !strings.Contains(rel, ".xtm-tmp-") {
+			got[rel] = string(b)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
