@@ -53,6 +53,7 @@ func Run(ctx context.Context, env Env) int {
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
 		Commands: []*cli.Command{
 			reportCommand(env),
+			detectCommand(env),
 			captureCommand(env),
 			enableCommand(env),
 			disableCommand(env),

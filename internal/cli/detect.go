@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"xtm/hwprofile"
+	"xtm/hwprofile/layout"
+	"xtm/hwprofile/pci"
+	"xtm/internal/hostfs"
+	"xtm/internal/render"
+	"xtm/xen/xl"
+)
+
+func detectCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:      "detect",
+		Usage:     "show what this machine is: processor, memory, devices, IOMMU",
+		ArgsUsage: " ",
+		Description: `It reads and prints, and changes nothing. As root it sees all; other users are told what is
+missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
+
+   xtm detect                          this machine
+   xtm detect --format lspci-tree      its devices as lspci -tv shows them
+   xtm detect --format json            everything, for programs`,
+		Flags: detectFlags("table, json, markdown or lspci-tree"),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return &usageError{fmt.Sprintf("detect takes no argument, but got %q", c.Args().First()), nil}
+			}
+			o, err := detectOptionsOf(c, "table", "json", "markdown", "lspci-tree")
+			if err != nil {
+				return err
+			}
+			p, err := o.read(c.Context, env)
+			if err != nil {
+				return err
+			}
+			return o.show(env, p)
+		},
+	}
+}
+
+func detectFlags(formats string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "format", Value: "table", Usage: formats},
+		&cli.StringFlag{Name: "root", Usage: "read the machine whose / is `DIR`; no programs are run then", TakesFile: true},
+		&cli.StringFlag{Name: "pci-ids", Usage: "take names from this `FILE` before the system's", TakesFile: true},
+	}
+}
+
+// detectOptions is the command line, understood.
+type detectOptions struct {
+	format, root string
+	names        *pci.IDs
+}
+
+func detectOptionsOf(c *cli.Context, formats ...string) (detectOptions, error) {
+	o := detectOptions{format: c.String("format"), root: c.String("root")}
+	if !slices.Contains(formats, o.format) {
+		return o, &usageError{fmt.Sprintf("no format is called %q", o.format), []string{"formats are: " + strings.Join(formats, ", ")}}
+	}
+	if f := c.String("pci-ids"); f != "" {
+		text, err := readFile(f)
+		if err != nil {
+			return o, err
+		}
+		if o.names, err = pci.ParseIDs(text); err != nil {
+			return o, &usageError{msg: fmt.Sprintf("%s: %s", f, err)}
+		}
+	}
+	return o, nil
+}
+
+func (o detectOptions) read(ctx context.Context, env Env) (hwprofile.Profile, error) {
+	m := hwprofile.Machine{Files: env.Files, Run: env.Run, Names: o.names}
+	if o.root != "" {
+		if !exists(o.root) {
+			return hwprofile.Profile{}, &usageError{msg: "there is no folder " + o.root}
+		}
+		m.Files, m.Run = hostfs.Root(o.root), hwprofile.NoPrograms
+	}
+	m.Hypervisor = xl.New(m.Run, m.Files)
+	return hwprofile.Read(ctx, m)
+}
+
+func (o detectOptions) show(env Env, p hwprofile.Profile) error {
+	switch o.format {
+	case "json":
+		return render.JSON(env.Stdout, p, true)
+	case "lspci-tree":
+		if len(p.Devices) == 0 {
+			return errors.New("this machine shows no PCI devices")
+		}
+		_, err := env.Stdout.Write(p.LspciTree())
+		return err
+	default:
+		return o.write(env, layout.Document(p))
+	}
+}
+
+// write renders a document for people.
+func (o detectOptions) write(env Env, doc render.Document) error {
+	if o.format == "markdown" {
+		return render.Markdown(env.Stdout, doc)
+	}
+	width := env.Width
+	if width == 0 {
+		width = 100
+	}
+	return render.Text(env.Stdout, doc, render.Options{Width: width, Color: env.Terminal && !env.NoColor})
+}

@@ -1,0 +1,77 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"xtm/hwprofile/hwtest"
+	"xtm/internal/cli"
+	"xtm/internal/hostfs"
+)
+
+// detect runs xtm on a machine and returns what it printed.
+func detect(t *testing.T, m *hwtest.Machine, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = cli.Run(t.Context(), cli.Env{
+		Args: append([]string{"xtm", "detect"}, args...), Stdout: &out, Stderr: &errs, Root: true,
+		Files: hostfs.Root(m.Write(t)), Run: m.XL.Run, Now: time.Now,
+	})
+	return out.String(), errs.String(), code
+}
+
+// TestDetectPublishedTree: the 20 lines that the owner of the X10SAE host
+// published in 2014, byte for byte, with the names of then.
+func TestDetectPublishedTree(t *testing.T) {
+	published, err := os.ReadFile("../../hwprofile/pci/testdata/x10sae-lspci-tv.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := detect(t, hwtest.X10SAE(), "--format", "lspci-tree", "--pci-ids", "../../hwprofile/pci/testdata/ids-2014.txt")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if diff := cmp.Diff(string(published), out); diff != "" {
+		t.Errorf("(-published +xtm):\n%s", diff)
+	}
+	if n := strings.Count(out, "\n"); n != 20 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// golden compares with a file of testdata/detect; XTM_UPDATE writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	name = "testdata/detect/" + name
+	if os.Getenv("XTM_UPDATE") != "" {
+		if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestDetectGolden(t *testing.T) {
+	ids := "../../hwprofile/pci/testdata/ids-2014.txt"
+	for name, args := range map[string][]string{
+		"x10sae.txt": {"--pci-ids", ids},
+		"x10sae.md":  {"--pci-ids", ids, "--format", "markdown"},
+	} {
+		out, errs, code := detect(t, hwtest.X10SAE(), args...)
+		if code != 0 || errs != "" {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		golden(t, name, out)
+	}
+}
