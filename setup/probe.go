@@ -9,11 +9,14 @@ import (
 	"strconv"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
+	"xtm/internal/run"
 	"xtm/internal/units"
 	"xtm/xen"
+	"xtm/xen/tmem"
 	"xtm/xen/xl"
 )
 
@@ -42,7 +45,7 @@ func probeBoot(files hostfs.Files) (Boot, error) {
 	}
 	block, err := files.ReadFile(loader.EnvBlock)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isMissing(err):
 		return b, nil
 	case err != nil:
 		return b, err
@@ -94,37 +97,40 @@ type Host struct {
 
 // ProbeHost reads all that a plan for Dom0 needs, and changes nothing.
 func ProbeHost(ctx context.Context, m Machine) (Host, error) {
-	boot, err := probeBoot(m.Root)
-	if err != nil {
-		return Host{}, err
+	var h Host
+	if err := h.probeFiles(m.Root); err != nil || m.Offline {
+		return h, err
 	}
-	h := Host{Boot: boot}
-	for e := range boot.Menu.All() {
+	return h, h.probeRunning(ctx, m.Root, m.Run)
+}
+
+// probeFiles reads what lies on the disk.
+func (h *Host) probeFiles(files hostfs.Files) (err error) {
+	if h.Boot, err = probeBoot(files); err != nil {
+		return err
+	}
+	for e := range h.Menu.All() {
 		for _, image := range e.Xen {
 			if slices.ContainsFunc(h.Images, func(i Hypervisor) bool { return i.Image == image.Path }) {
 				continue
 			}
-			i, err := readImage(m.Root, image.Path)
+			i, err := readImage(files, image.Path)
 			if err != nil {
-				return h, err
+				return err
 			}
 			h.Images = append(h.Images, i)
 		}
 	}
-	if h.XSA15, err = xsa15InChangelog(m.Root); err != nil {
-		return h, err
+	if h.XSA15, err = xsa15InChangelog(files); err != nil {
+		return err
 	}
-	if h.Autoballoon, err = readAutoballoon(m.Root); err != nil {
-		return h, err
-	}
-	if m.Offline {
-		return h, nil
-	}
-	return h, h.probeRunning(ctx, m)
+	h.Autoballoon, err = readAutoballoon(files)
+	return err
 }
 
-func (h *Host) probeRunning(ctx context.Context, m Machine) error {
-	snap, err := xl.New(m.Run, m.Root).Snapshot(ctx)
+// probeRunning reads what runs.
+func (h *Host) probeRunning(ctx context.Context, files hostfs.Files, start run.Func) error {
+	snap, err := xl.New(start, files).Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -133,21 +139,22 @@ func (h *Host) probeRunning(ctx context.Context, m Machine) error {
 		snap = xen.Snapshot{Gaps: []xen.Gap{xen.GapOf("host", err)}}
 	}
 	if !snap.Host.Version.Known() {
-		if snap.Host.Version, err = runningVersion(m.Root); err != nil {
+		if snap.Host.Version, err = runningVersion(files); err != nil {
 			return err
 		}
+		snap.TmemState = tmem.State(snap.Host, tmem.ListAnswer{})
 	}
 	h.Snapshot = &snap
 	if snap.Host.Version.Known() {
 		h.Running = opt.Of(running(snap))
 	}
-	meminfo, err := m.Root.ReadFile("/proc/meminfo")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	meminfo, err := files.ReadFile("/proc/meminfo")
+	if err != nil && !isMissing(err) {
 		return err
 	}
 	h.Total, h.Available = memLine(meminfo, "MemTotal"), memLine(meminfo, "MemAvailable")
-	arc, err := m.Root.ReadFile("/sys/module/zfs/parameters/zfs_arc_max")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	arc, err := files.ReadFile("/sys/module/zfs/parameters/zfs_arc_max")
+	if err != nil && !isMissing(err) {
 		return err
 	}
 	h.ARCUnbounded = strings.TrimSpace(string(arc)) == "0"
@@ -178,7 +185,7 @@ func runningVersion(files hostfs.Files) (xen.Version, error) {
 	for i, name := range []string{"major", "minor", "extra"} {
 		b, err := files.ReadFile("/sys/hypervisor/version/" + name)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case isMissing(err):
 			return xen.Version{}, nil
 		case err != nil:
 			return xen.Version{}, err
@@ -208,7 +215,7 @@ func memLine(meminfo []byte, name string) opt.Value[units.KiB] {
 func readAutoballoon(files hostfs.Files) (string, error) {
 	b, err := files.ReadFile("/etc/xen/xl.conf")
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isMissing(err):
 		return "", nil
 	case err != nil:
 		return "", err
@@ -222,3 +229,6 @@ func readAutoballoon(files hostfs.Files) (string, error) {
 	}
 	return setting, nil
 }
+
+// isMissing tells that there is no such file, in a root or in a capture.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, cause.ErrNoData) }

@@ -71,7 +71,7 @@ func readRecord(files hostfs.Files) (record, error) {
 	r := record{Schema: recordSchema}
 	b, err := files.ReadFile(recordFile)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isMissing(err):
 		return r, nil
 	case err != nil:
 		return r, err

@@ -57,6 +57,7 @@ func Run(ctx context.Context, env Env) int {
 			captureCommand(env),
 			enableCommand(env),
 			disableCommand(env),
+			statusCommand(env),
 			completionCommand(env),
 		},
 	}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"xtm/internal/cause"
+	"xtm/internal/finding"
+	"xtm/internal/render"
+	"xtm/internal/role"
+	"xtm/setup"
+)
+
+func statusCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "show which link of the chain to tmem is missing on this host",
+		ArgsUsage: " ",
+		Description: `It changes nothing. It ends with 0 where all is well, with 3 where tmem is possible here and
+something is missing or not to be told, and with 4 where this machine cannot have it.
+
+   xtm status
+   xtm status --format json`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto or host"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
+		},
+		Action: func(c *cli.Context) error {
+			format := c.String("format")
+			switch {
+			case c.NArg() > 0:
+				return &usageError{msg: fmt.Sprintf("status takes no argument, but got %q", c.Args().First())}
+			case !slices.Contains([]string{"table", "json"}, format):
+				return &usageError{fmt.Sprintf("status has no format that is called %q", format), []string{"formats are: table, json"}}
+			}
+			s, err := readStatus(c.Context, env, c.String("role"))
+			if err != nil {
+				return err
+			}
+			if err := showStatus(env, s, format); err != nil {
+				return err
+			}
+			return statusOutcome(s)
+		},
+	}
+}
+
+// readStatus looks at this machine from its side of Xen.
+func readStatus(ctx context.Context, env Env, said string) (setup.Status, error) {
+	side, seen := role.Role(said), "--role says so"
+	switch said {
+	case "host":
+	case "auto":
+		var err error
+		if side, seen, err = role.Detect(env.Files); err != nil {
+			return setup.Status{}, err
+		}
+	default:
+		return setup.Status{}, &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host"}}
+	}
+	switch side {
+	case role.Host:
+		s, err := setup.HostStatus(ctx, env.Files, env.Run)
+		s.Seen = seen
+		return s, err
+	case role.Guest:
+		return setup.Status{}, &exitError{
+			exitNotSupported, fmt.Errorf("this is a guest: %s: %w", seen, cause.ErrNotSupported), []string{"run it in Dom0"},
+		}
+	}
+	return setup.Status{}, &exitError{
+		exitNotSupported, fmt.Errorf("this does not run under Xen: %s: %w", seen, cause.ErrNotSupported),
+		[]string{"tmem is a part of Xen, 4.0 to 4.12; elsewhere zswap and zram compress memory"},
+	}
+}
+
+func showStatus(env Env, s setup.Status, format string) error {
+	if format == "json" {
+		return render.JSON(env.Stdout, s, true)
+	}
+	fields := make(render.Fields, len(s.Findings))
+	for i, f := range s.Findings {
+		text := render.Word(f.Verdict) + ": " + f.Seen
+		if f.Subject != "" {
+			text = render.Word(f.Verdict) + ": " + f.Subject + ": " + f.Seen
+		}
+		do := []string{}
+		for _, part := range append([]string{f.Advice}, f.Commands...) {
+			if part != "" {
+				do = append(do, part)
+			}
+		}
+		fields[i] = render.Field{Label: f.Check, Text: text, Advice: strings.Join(do, ": ")}
+	}
+	doc := render.Document{
+		render.Heading{Level: 1, Text: fmt.Sprintf("tmem on this %s (%s)", s.Role, s.Seen)}, fields,
+	}
+	if len(s.Ways) > 0 {
+		doc = append(doc, render.Heading{Level: 2, Text: "What works here instead"}, render.Bullets(s.Ways))
+	}
+	return render.Text(env.Stdout, doc, render.Options{Width: env.Width})
+}
+
+// statusOutcome is 4 where tmem is impossible, 3 where something is missing or
+// could not be told: that is not good either.
+func statusOutcome(s setup.Status) error {
+	switch {
+	case s.Impossible:
+		return &exitError{code: exitNotSupported}
+	case finding.Worst(s.Findings).Rank() >= finding.CouldNotTell.Rank():
+		return &exitError{code: exitProblems}
+	}
+	return nil
+}
