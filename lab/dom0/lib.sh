@@ -67,8 +67,18 @@ column() { awk -v name="$2" -v n="$3" '$1 == name { print $n; exit }' "$1"; }
 # info FILE KEY: a line of xl info.
 info() { sed -n "s/^$2 *: //p" "$1"; }
 
-# domain FILE NAME FIELD: of a report in JSON; "absent" where it has none.
-domain() { jq -r --arg name "$2" ".domains[] | select(.name == \$name) | .$3 // \"absent\"" "$1"; }
+# table FILE: a report in JSON as lines "web1 <tab> current_kib <tab> 262144", with
+# "host" for the machine's own and "report" for the rest. jq takes a second to
+# start here, so it is asked once.
+table() {
+	jq -r '
+		def rows($who): paths(scalars) as $p | [$who, ($p | map(tostring) | join(".")), getpath($p)];
+		(.host | rows("host")), (del(.host, .domains) | rows("report")), (.domains[] | rows(.name))
+		| @tsv' "$1"
+}
+
+# value TABLE WHO KEY: "absent" where there is none.
+value() { awk -F'\t' -v who="$2" -v key="$3" '$1 == who && $2 == key { print $3; found = 1; exit } END { if (!found) print "absent" }' "$1"; }
 
 # seconds: of a time as xl uptime writes it, "0:03:14" or "2 days, 0:03:14".
 seconds() { awk '{ n = split($NF, t, ":"); d = ($0 ~ /day/) ? $1 : 0; print d * 86400 + t[n-2] * 3600 + t[n-1] * 60 + t[n] }'; }

@@ -4,10 +4,11 @@
 # timeout: 120
 exits 4 xtm report --require-tmem --format json
 cat err
-jq .tmem out
-case $(jq -r .tmem.answer out) in
+table out >report
+grep 'tmem\.' report
+case $(value report report tmem.answer) in
 removed | off | compiled_out) ;;
-*) fail "the answer is $(jq -r .tmem.answer out)" ;;
+*) fail "the answer is $(value report report tmem.answer)" ;;
 esac
 version=$(xl info | sed -n 's/^xen_version *: //p')
-jq -r .tmem.evidence out | grep -qF "$version" || fail "the evidence does not name Xen $version"
+value report report tmem.evidence | grep -qF "$version" || fail "the evidence does not name Xen $version"

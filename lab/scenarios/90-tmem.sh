@@ -10,9 +10,10 @@ done
 xl tmem-list -l -a >tmem.before
 exits 0 xtm report --source xl --format json --require-tmem
 mv out report.json
+table report.json >report
 xl tmem-list -l -a >tmem.after
 cat err tmem.after
-same "tmem" on "$(jq -r .tmem.answer report.json)"
+same "tmem" on "$(value report report tmem.answer)"
 # pages FILE DOMID E|P: the sum over a domain's pools of one kind.
 pages() { awk -v ci="P=CI:$2," -v pt=",PT:$3" 'index($0, ci) == 1 && index($0, pt) { if (match($0, /,Pc:[0-9]+/)) s += substr($0, RSTART + 4, RLENGTH - 4) } END { print s + 0 }' "$1"; }
 for g in web1 db1 cache1 idle1; do
@@ -20,6 +21,6 @@ for g in web1 db1 cache1 idle1; do
 	grep "^P=CI:$id," tmem.after || continue
 	for kind in ephemeral:E persistent:P; do
 		grep -q "^P=CI:$id,.*,PT:${kind#*:}" tmem.after || continue
-		between "$g: ${kind%:*} pages" "$(pages tmem.before $id ${kind#*:})" "$(pages tmem.after $id ${kind#*:})" "$(domain report.json $g tmem.${kind%:*}.pages)"
+		between "$g: ${kind%:*} pages" "$(pages tmem.before $id ${kind#*:})" "$(pages tmem.after $id ${kind#*:})" "$(value report $g tmem.${kind%:*}.pages)"
 	done
 done
