@@ -231,4 +231,6 @@ func readAutoballoon(files hostfs.Files) (string, error) {
 }
 
 // isMissing tells that there is no such file, in a root or in a capture.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, cause.ErrNoData) }
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, cause.ErrNoData)
+}
