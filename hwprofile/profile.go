@@ -68,12 +68,19 @@ type Profile struct {
 	// only in Dom0.
 	XenGroups []pci.Group `json:"xen_groups,omitempty"`
 
+	// Uses are why the machine itself needs a device.
+	Uses []Use `json:"uses,omitempty"`
+	// Passthrough is whether each device can go to a guest, by address.
+	Passthrough []Readiness `json:"passthrough,omitempty"`
+
 	Findings []finding.Finding `json:"findings,omitempty"`
 	Gaps     []xen.Gap         `json:"gaps,omitempty"`
 
 	topology *pci.Topology
 	names    *pci.IDs
 	commands []string // of this kernel
+	held     held
+	system   system
 }
 
 // GroupsBy is who made the groups.
@@ -118,6 +125,10 @@ func Read(ctx context.Context, m Machine) (Profile, error) {
 	p.readDevices(m)
 	p.readIOMMU(ctx, m)
 	p.group()
+	p.readHeld(ctx, m.Run)
+	p.readUses(m.Files)
+	p.readSystem(m.Files)
+	p.assess()
 	p.judge(m.Files)
 	return p, ctx.Err()
 }

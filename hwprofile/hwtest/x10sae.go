@@ -41,7 +41,7 @@ xen_major              : 4
 xen_minor              : 4
 xen_extra              : .0
 xen_version            : 4.4.0
-xen_commandline        : placeholder dom0_mem=2048M,max:2048M tmem
+xen_commandline        : dom0_mem=2048M,max:2048M tmem
 `
 
 // XLDmesg is synthetic too: the lines that Xen 4.4 prints for such a board.
@@ -72,7 +72,7 @@ func X10SAE() *Machine {
 		Files: map[string]string{
 			"/proc/cpuinfo":                           CPUInfo,
 			"/proc/xen/capabilities":                  "control_d\n",
-			"/proc/cmdline":                           "placeholder root=/dev/mapper/vg0-root ro\n",
+			"/proc/cmdline":                           "root=/dev/mapper/vg0-root ro\n",
 			"/proc/sys/kernel/osrelease":              "3.14.0\n",
 			"/sys/class/dmi/id/sys_vendor":            "Supermicro\n",
 			"/sys/class/dmi/id/product_name":          "X10SAE\n",
@@ -84,8 +84,12 @@ func X10SAE() *Machine {
 			"/sys/firmware/acpi/tables/RMAD":          string(acpitest.DMAR(acpi.SignatureRMAD, acpitest.X10SAE())),
 			"/etc/os-release":                         "ID=debian\n",
 		},
-		Links: map[string]string{},
-		XL:    runtest.New(start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}),
+		Links: map[string]string{
+			"/sys/bus/pci/drivers/mpt3sas/module":  "../../../../module/mpt3sas",
+			"/sys/bus/pci/drivers/xhci_hcd/module": "../../../../module/xhci_pci",
+		},
+		XL: runtest.New(start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}).
+			On("xenstore-ls -f /local/domain/0/backend", runtest.Answer{Stdout: "/local/domain/0/backend = \"\"\n"}),
 	}
 	for _, part := range []fixture{Storage(), Network()} {
 		maps.Copy(m.Files, part.files)

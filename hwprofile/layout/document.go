@@ -19,7 +19,7 @@ import (
 func Document(p hwprofile.Profile) render.Document {
 	doc := render.Document{
 		render.Heading{Level: 1, Text: title(p)},
-		render.Fields(append(machine(p), iommu(p)...)),
+		render.Fields(machine(p)),
 	}
 	if len(p.Devices) > 0 {
 		doc = append(doc, devices(p))
@@ -63,6 +63,7 @@ func machine(p hwprofile.Profile) []render.Field {
 	add("Board", strings.TrimSpace(p.Board.Board+" "+p.Board.Revision))
 	add("Firmware", strings.TrimSpace(p.Board.BIOS+" "+p.Board.BIOSDate))
 	add("Memory", memory(p.Memory))
+	add("IOMMU", iommuWord(p.IOMMU)) // why, and what to do, is a finding
 	return f
 }
 
@@ -144,18 +145,24 @@ func memory(m hwprofile.Memory) string {
 	return strings.Join(parts, ", ")
 }
 
-func iommu(p hwprofile.Profile) []render.Field {
-	states := map[hwprofile.IOMMUState]string{
-		hwprofile.IOMMUNotOffered: "not offered", hwprofile.IOMMUOff: "offered, not used",
-		hwprofile.IOMMUOn: "on", hwprofile.IOMMUUnknown: "could not tell",
+// iommuWord is the state of the IOMMU without its reason.
+func iommuWord(i hwprofile.IOMMU) string {
+	text := "could not tell"
+	switch i.State {
+	case hwprofile.IOMMUNotOffered:
+		text = "not offered"
+	case hwprofile.IOMMUOff:
+		text = "offered, not used"
+	case hwprofile.IOMMUOn:
+		text = "on"
+	case hwprofile.IOMMUUnknown:
 	}
-	text := states[p.IOMMU.State]
-	if remapped, ok := p.IOMMU.InterruptRemapping.Get(); ok && remapped {
+	if remapped, ok := i.InterruptRemapping.Get(); ok && remapped {
 		text += ", with interrupt remapping"
 	} else if ok {
 		text += ", without interrupt remapping"
 	}
-	return []render.Field{{Label: "IOMMU", Text: text}} // why, and what to do, is a finding
+	return text
 }
 
 // devices is the tree as a table.
@@ -167,6 +174,7 @@ func devices(p hwprofile.Profile) render.Table {
 			{Key: "name", Name: "Device", Cut: 50},
 			{Key: "driver", Name: "Driver"},
 			{Key: "group", Name: "Group", Align: render.Right},
+			{Key: "passthrough", Name: "To a guest"},
 		},
 		Absent: "none, or could not be told",
 	}
@@ -176,14 +184,21 @@ func devices(p hwprofile.Profile) render.Table {
 			groups[a] = g.Kernel.Or(i)
 		}
 	}
+	answers := map[pci.Address]hwprofile.Readiness{}
+	for _, r := range p.Passthrough {
+		answers[r.Address] = r
+	}
 	walk(p.Tree.Roots, 0, func(a pci.Address, depth int) {
 		d := p.Device(a)
-		row := []render.Cell{render.Str(branch(depth) + a.String()), render.Str(d.Name), {}, {}}
+		row := []render.Cell{render.Str(branch(depth) + a.String()), render.Str(d.Name), {}, {}, {}}
 		if name, ok := d.Driver.Get(); ok {
 			row[2] = render.Str(name)
 		}
 		if n, ok := groups[a]; ok {
 			row[3] = render.Int(int64(n))
+		}
+		if r, ok := answers[a]; ok {
+			row[4] = render.Str(brief(r))
 		}
 		t.Rows = append(t.Rows, row)
 	})

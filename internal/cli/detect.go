@@ -27,12 +27,11 @@ missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
 
    xtm detect                          this machine
    xtm detect --format lspci-tree      its devices as lspci -tv shows them
-   xtm detect --format json            everything, for programs`,
-		Flags: detectFlags("table, json, markdown or lspci-tree"),
+   xtm detect --format json            everything, for programs
+   xtm detect passthrough              which devices can go to a guest, and why`,
+		Flags:       detectFlags("table, json, markdown or lspci-tree"),
+		Subcommands: []*cli.Command{passthroughCommand(env)},
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usageError{fmt.Sprintf("detect takes no argument, but got %q", c.Args().First()), nil}
-			}
 			o, err := detectOptionsOf(c, "table", "json", "markdown", "lspci-tree")
 			if err != nil {
 				return err

@@ -63,15 +63,35 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestDetectGolden(t *testing.T) {
-	ids := "../../hwprofile/pci/testdata/ids-2014.txt"
-	for name, args := range map[string][]string{
-		"x10sae.txt": {"--pci-ids", ids},
-		"x10sae.md":  {"--pci-ids", ids, "--format", "markdown"},
+	for name, of := range map[string]struct {
+		args []string
+		code int
+	}{
+		"x10sae.txt":                   {nil, 0},
+		"x10sae.md":                    {[]string{"--format", "markdown"}, 0},
+		"x10sae-passthrough.txt":       {[]string{"passthrough"}, 0},
+		"x10sae-sas2008.txt":           {[]string{"passthrough", "01:00.0"}, 0},
+		"x10sae-boot-controller.txt":   {[]string{"passthrough", "00:1f.2"}, 3},
+		"x10sae-default-route.txt":     {[]string{"passthrough", "00:19.0"}, 3},
+		"x10sae-firewire.txt":          {[]string{"passthrough", "05:03.0"}, 3},
+		"x10sae-forced-controller.txt": {[]string{"passthrough", "--force", "boot-disk", "--force", "disk", "--force", "group", "00:1f.2"}, 0},
+		"x10sae-forced-usb.txt":        {[]string{"passthrough", "--force", "rmrr-shared", "00:14.0"}, 0},
 	} {
-		out, errs, code := detect(t, hwtest.X10SAE(), args...)
-		if code != 0 || errs != "" {
-			t.Fatalf("exit %d: %s", code, errs)
-		}
-		golden(t, name, out)
+		t.Run(name, func(t *testing.T) {
+			out, errs, code := detect(t, hwtest.X10SAE(), withNames(of.args)...)
+			if code != of.code || errs != "" {
+				t.Fatalf("exit %d: %s\n%s", code, errs, out)
+			}
+			golden(t, name, out)
+		})
 	}
+}
+
+// withNames puts the names of 2014 before the arguments.
+func withNames(args []string) []string {
+	names := []string{"--pci-ids", "../../hwprofile/pci/testdata/ids-2014.txt"}
+	if len(args) > 0 && args[0] == "passthrough" {
+		return append(append([]string{"passthrough"}, names...), args[1:]...)
+	}
+	return append(names, args...)
 }

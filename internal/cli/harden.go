@@ -21,8 +21,13 @@ func harden(cmds []*cli.Command) {
 		}
 		c.Description = strings.TrimSpace(c.Description + "\n\n" + exitHelp)
 		if len(c.Subcommands) > 0 {
-			subs := c.Subcommands
-			c.Action = func(ctx *cli.Context) error { return unknownCommand(ctx, subs) }
+			subs, own := c.Subcommands, c.Action
+			c.Action = func(ctx *cli.Context) error {
+				if own != nil && ctx.NArg() == 0 {
+					return own(ctx)
+				}
+				return unknownCommand(ctx, subs)
+			}
 			harden(subs)
 			continue
 		}

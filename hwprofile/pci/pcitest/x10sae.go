@@ -30,7 +30,7 @@ func X10SAE() Host {
 		{
 			At: "00:02.0", ID: "8086:041a", Sub: board, Class: 0x030000, Revision: 6, AFFLR: true, NoSoftRst: true, MSI: true,
 			Driver: "i915", BootVGA: true, Resets: "af_flr",
-			Resources: []pci.Resource{{Index: 0, Start: 0xf7800000, End: 0xf7bfffff, Flags: Mem64}, {Index: 2, Start: 0xe0000000, End: 0xefffffff, Flags: 0x14220c}},
+			Resources: []pci.Resource{{Index: 0, Start: 0xf7400000, End: 0xf77fffff, Flags: Mem64}, {Index: 2, Start: 0xe0000000, End: 0xefffffff, Flags: 0x14220c}},
 		},
 		{At: "00:03.0", ID: "8086:0c0c", Sub: board, Class: 0x040300, Revision: 6, Express: integrated, FLR: true, NoSoftRst: true, MSI: true, Driver: "snd_hda_intel", Resets: "flr"},
 		{At: "00:14.0", ID: "8086:8c31", Sub: board, Class: 0x0c0330, Revision: 5, NoSoftRst: true, MSI: true, Driver: "xhci_hcd"},

@@ -1,0 +1,136 @@
+package hwprofile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"xtm/hwprofile/pci"
+	"xtm/internal/finding"
+)
+
+// reset looks for a way to put the device into a known state before another
+// guest, or the host, gets it.
+func (a *assessment) reset() {
+	d := a.d
+	methods := d.ResetMethods
+	source := "reset_method of sysfs"
+	if len(methods) == 0 {
+		source = "configuration space"
+		if d.Capabilities.ExpressFLR {
+			methods = append(methods, "flr")
+		}
+		if d.Capabilities.AFFLR {
+			methods = append(methods, "af_flr")
+		}
+	}
+	e := finding.Evidence{Name: "reset", Value: strings.Join(methods, " "), Source: source}
+	resettable, told := d.Resettable.Get()
+	switch {
+	case slices.ContainsFunc(methods, func(m string) bool {
+		return m == "flr" || m == "af_flr" || m == "device_specific" || m == "acpi"
+	}):
+		a.say(finding.Good, "reset", "it can be reset by itself ("+methods[0]+")", "", e)
+	case slices.Contains(methods, "bus"):
+		a.say(finding.Good, "reset", "it is reset with its bus, where it is alone (bus)", "", e)
+	case slices.Contains(methods, "pm"):
+		a.say(finding.Note, "reset", "it is reset by a change of power state (pm), which not every part does fully", "", e)
+	case told && resettable:
+		a.say(finding.Note, "reset", "the kernel knows a way to reset it and does not name it (before Linux 5.15)", "")
+	case d.Capabilities.Extent == pci.ExtentNone && !told:
+		a.say(finding.CouldNotTell, "reset", "whether it can be reset could not be read", "run it as root")
+	default:
+		a.say(finding.Warning, "reset", "it cannot be reset: what a guest leaves in it stays there for the next, and it may not start again without a restart of the host",
+			"give it to one guest that you trust, and keep it there")
+	}
+}
+
+// lineInterrupts counts the devices that use each line interrupt now.
+func (p *Profile) lineInterrupts() map[int][]pci.Address {
+	by := map[int][]pci.Address{}
+	for i := range p.Devices {
+		d := &p.Devices[i]
+		n, ok := d.IRQ.Get()
+		if ok && n > 0 && d.MSIVectors.Or(0) == 0 && d.Driver.Has() && part(d.Class) == "" {
+			by[n] = append(by[n], d.Address)
+		}
+	}
+	return by
+}
+
+// interrupt looks for line interrupts that are shared: Xen's SUPPORT.md does
+// not stand for the security of a device that shares one.
+func (a *assessment) interrupt(by map[int][]pci.Address) {
+	d := a.d
+	if d.MSIVectors.Or(0) > 0 || d.Capabilities.MSI || d.Capabilities.MSIX {
+		a.say(finding.Good, "interrupt", "it has message interrupts of its own", "")
+		return
+	}
+	n, ok := d.IRQ.Get()
+	if !ok || n == 0 {
+		return
+	}
+	var others []pci.Address
+	for _, o := range by[n] {
+		if o != d.Address {
+			others = append(others, o)
+		}
+	}
+	if len(others) > 0 {
+		a.say(finding.Warning, "interrupt", fmt.Sprintf("it shares interrupt line %d with %s: they disturb each other, and Xen's security support does not cover it", n, list(others)),
+			"move the card to another slot, or leave the others without a driver")
+		return
+	}
+	a.say(finding.Note, "interrupt", fmt.Sprintf("it has interrupt line %d, which no other driver uses now", n), "")
+}
+
+// pages looks for registers that lie in one page with another device's: the
+// guest would reach both.
+func (a *assessment) pages() {
+	for i := range a.p.Devices {
+		o := &a.p.Devices[i]
+		if o.Address == a.d.Address {
+			continue
+		}
+		for _, r := range a.d.Resources {
+			// Whole pages are shared with nothing but what overlaps them.
+			if !r.Register() || !r.Memory() || r.Start&0xfff == 0 && r.End&0xfff == 0xfff {
+				continue
+			}
+			for _, s := range o.Resources {
+				if s.Register() && r.SharesPage(s) {
+					a.say(finding.Warning, "register-page", fmt.Sprintf("its registers at %#x share a page with those of %s: the guest reaches both, and Xen's security support does not cover it", r.Start, o.Address),
+						"give both to the same guest, or boot with pci=resource_alignment= for one of them")
+					return
+				}
+			}
+		}
+	}
+}
+
+// Drivers that hold a device for somebody else.
+const (
+	driverPCIBack = "pciback"
+	driverVFIO    = "vfio-pci"
+)
+
+func (a *assessment) holder() {
+	if id, ok := a.p.held.devices[a.d.Address]; ok {
+		a.never("in-use", "domain "+id+" has it now", "take it back first: xl pci-detach "+id+" "+a.d.Address.String())
+		return
+	}
+	if len(a.d.VirtualFunctions) > 0 {
+		a.never("virtual-functions", "its virtual functions are in use: "+list(a.d.VirtualFunctions), "give those away instead")
+		return
+	}
+	switch driver, bound := a.d.Driver.Get(); {
+	case bound && driver == driverPCIBack:
+		a.say(finding.Good, "driver", "it is hidden from Dom0 already (pciback)", "")
+	case bound && driver == driverVFIO:
+		a.say(finding.Warning, "driver", "VFIO has it: a virtual machine of KVM may use it", "")
+	case bound:
+		a.say(finding.Good, "driver", "the driver "+driver+" has it now, and lets go of it", "")
+	default:
+		a.say(finding.Good, "driver", "no driver has it", "")
+	}
+}
