@@ -78,12 +78,26 @@ func failureOf(err error) failure {
 			return failure{word: unix.ErrnoName(no), op: pe.Op}
 		}
 	}
+	return worded(err)
+}
+
+// worded writes an error down by its text.
+func worded(err error) failure {
 	for _, s := range sentinels {
 		if errors.Is(err, s.err) {
 			return failure{word: s.word, text: err.Error()}
 		}
 	}
 	return failure{word: unrecognized, text: err.Error()}
+}
+
+// failureAt is failureOf for what may fail elsewhere than at the path: on the
+// way to xenstore, or at the device of hypercalls.
+func failureAt(path string, err error) failure {
+	if f := failureOf(err); f.op == "" || f.err(path).Error() == err.Error() {
+		return f
+	}
+	return worded(err)
 }
 
 // err is the error again: equal in text, and for errors.Is.

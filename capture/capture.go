@@ -8,16 +8,20 @@
 //	run/STEM.out   its stdout; run/STEM.err its stderr
 //	root.tsv       one look at a path a line: path, look, outcome, detail
 //	root/…         the files that could be read, at their paths
+//	call.tsv       one hypercall a line: stem, request, value, begin, took, error
+//	call/STEM.main what then stood in its memory; call/STEM.data in its second buffer
+//	xenstore.tsv   one key a line: path, outcome, value
 //
 // Links, listings and failures stand in root.tsv only, so that a capture holds
-// nothing but plain files. The names call/ and xenstore.tsv are kept for
-// hypercalls and the xenstore socket. What Open does not know within its own
-// schema it leaves aside and names in Capture.Ignored.
+// nothing but plain files. The last three are there where anything was asked so.
+// What Open does not know within its own schema it leaves aside and names in
+// Capture.Ignored.
 //
 // A capture is one moment. A path that is looked at twice gives its first
 // answer again, while recording too. A program that is run several times with
 // the same arguments is recorded each time; a replay gives the results in their
-// order and then repeats the last.
+// order and then repeats the last. So it is with hypercalls, and a key of
+// xenstore is as a file.
 package capture
 
 import (
@@ -26,6 +30,7 @@ import (
 
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
+	"xtm/xen/hypercall"
 )
 
 // Schema is the number of the layout that Write writes. Additions that an older
@@ -40,6 +45,10 @@ var ErrNotCapture = errors.New("not a capture")
 type Seams struct {
 	Files hostfs.Files
 	Run   run.Func
+	// Calls and Store are nil where there are no hypercalls and no xenstore to
+	// ask, as in a capture that holds none.
+	Calls hypercall.Caller
+	Store hypercall.Store
 }
 
 // Role is the side that was recorded.
@@ -64,8 +73,10 @@ type Meta struct {
 	Redacted bool `json:"redacted"`
 	// Scrubbed counts the secrets that became "[scrubbed]".
 	Scrubbed int `json:"scrubbed"`
-	// Withheld counts the lines of xenstore that the allow-list kept out.
+	// Withheld counts the lines and keys of xenstore that the allow-list kept out.
 	Withheld int `json:"withheld"`
+	// CallsLeftOut counts the hypercalls that redaction took away.
+	CallsLeftOut int `json:"calls_left_out,omitempty"`
 }
 
 // Capture is a recording, complete in memory.
@@ -76,6 +87,8 @@ type Capture struct {
 
 	runs  []ran
 	looks map[look]answer
+	calls []called
+	keys  map[string]kept
 }
 
 // ran is one program that was run.

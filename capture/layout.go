@@ -36,6 +36,14 @@ func (e entries) tooMuch(name string, size, total int64) error {
 	return nil
 }
 
+// counted is meta.json: with how many lines the tables have that may be missing,
+// so that a lost one is noticed.
+type counted struct {
+	Meta
+	Calls int `json:"calls,omitempty"`
+	Keys  int `json:"keys,omitempty"`
+}
+
 // encode lays a capture out as files.
 func (c *Capture) encode() (entries, error) {
 	e := entries{}
@@ -66,7 +74,15 @@ func (c *Capture) encode() (entries, error) {
 			}
 		}
 	}
-	meta, err := json.MarshalIndent(c.Meta, "", "  ")
+	if err := c.encodeCalls(put); err != nil {
+		return nil, err
+	}
+	if len(c.keys) > 0 {
+		if err := put("xenstore.tsv", formatStore(c.keys)); err != nil {
+			return nil, err
+		}
+	}
+	meta, err := json.MarshalIndent(counted{c.Meta, len(c.calls), len(c.keys)}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode meta.json: %w", err)
 	}
@@ -111,9 +127,11 @@ func decode(e entries) (*Capture, error) {
 	if !ok {
 		return nil, fmt.Errorf("meta.json is missing: %w", ErrNotCapture)
 	}
-	if err := json.Unmarshal(meta, &c.Meta); err != nil {
+	var said counted
+	if err := json.Unmarshal(meta, &said); err != nil {
 		return nil, fmt.Errorf("parse meta.json: %w", err)
 	}
+	c.Meta = said.Meta
 	if s := c.Meta.Schema; s < 1 || s > Schema {
 		return nil, fmt.Errorf("meta.json: schema %d: this xtm reads schema 1 to %d: %w", s, Schema, cause.ErrNotSupported)
 	}
@@ -133,8 +151,11 @@ func decode(e entries) (*Capture, error) {
 	if err := c.decodeLooks(take); err != nil {
 		return nil, err
 	}
+	if err := c.decodeAsked(said, take); err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		if below(name, "run") || below(name, "root") {
+		if below(name, "run") || below(name, "root") || below(name, "call") {
 			return nil, fmt.Errorf("%s is in no table", name)
 		}
 		c.Ignored = append(c.Ignored, name)
@@ -179,6 +200,28 @@ func (c *Capture) decodeLooks(take func(string) ([]byte, error)) error {
 			return err
 		}
 		c.looks[k] = a
+	}
+	return nil
+}
+
+// decodeAsked reads what was asked of the hypervisor and of xenstore.
+func (c *Capture) decodeAsked(said counted, take func(string) ([]byte, error)) error {
+	if said.Calls > 0 {
+		if err := c.decodeCalls(take); err != nil {
+			return err
+		}
+	}
+	if said.Keys > 0 {
+		table, err := take("xenstore.tsv")
+		if err != nil {
+			return err
+		}
+		if c.keys, err = parseStore(table); err != nil {
+			return err
+		}
+	}
+	if len(c.calls) != said.Calls || len(c.keys) != said.Keys {
+		return fmt.Errorf("%d hypercalls and %d keys of xenstore: meta.json says %d and %d", len(c.calls), len(c.keys), said.Calls, said.Keys)
 	}
 	return nil
 }

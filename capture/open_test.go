@@ -20,6 +20,7 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/run"
+	"xtm/xen/hypercall"
 )
 
 // small is a capture with every kind of entry.
@@ -36,6 +37,22 @@ func small() *Capture {
 			{"/link", wayLink}:                  {target: "/etc"},
 			{"/gone", wayRead}:                  {failure: failure{word: "ENOENT", op: "open"}},
 			{"/odd\tname", wayExists}:           {exists: true},
+		},
+		calls: []called{
+			{ask: ask{op: 17, main: noBuffer, data: noBuffer}, answer: hypercall.Answer{Value: 4<<16 | 12, Begin: time.Unix(1, 5).UTC(), Took: 3}},
+			{
+				ask:    ask{35, 0, "12:060000001200", "9000:a5", 4},
+				answer: hypercall.Answer{Begin: time.Unix(1, 9).UTC(), Took: time.Microsecond},
+				main:   []byte("\x06\x00\x00\x00\x12\x00\x00\x00\x01\x00\x00\x00"), data: bytes.Repeat([]byte{0xa5}, 9000),
+			},
+			{ask: ask{35, 0, "12:070000001200", noBuffer, 0}, failure: failure{word: "denied", text: "open /dev/xen/privcmd: permission denied"}},
+		},
+		keys: map[string]kept{
+			"/local/domain/0/name":    {value: "Domain-0"},
+			"/local/domain/1/name":    {value: "a\tb\xff\n\""},
+			"/local/domain/1/\tdata":  {failure: failure{word: "ENOENT", op: "read xenstore"}},
+			"/local/domain/2/vm":      {failure: failure{word: "failed", text: "connection lost"}},
+			"/local/domain/2/control": {},
 		},
 	}
 }
@@ -96,14 +113,14 @@ func TestUnknownEntriesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e["call/001"], e["xenstore.tsv"] = []byte("x"), []byte("y")
+	e["dials/001"], e["later.tsv"] = []byte("x"), []byte("y")
 	e["run.tsv"] = bytes.ReplaceAll(bytes.ReplaceAll(e["run.tsv"], []byte("\n"), []byte("\tnew\n")), []byte("text\tnew"), []byte("text\tcolumn"))
 	e["root.tsv"] = append(e["root.tsv"], "/x\tmtime\tok\t17\n"...)
 	c, err := OpenFS(mapFS(e))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"call/001", "xenstore.tsv"}; !slices.Equal(c.Ignored, want) {
+	if want := []string{"dials/001", "later.tsv"}; !slices.Equal(c.Ignored, want) {
 		t.Errorf("ignored %q, want %q", c.Ignored, want)
 	}
 	c.Ignored = nil

@@ -19,6 +19,8 @@ type Recorder struct {
 	mu    sync.Mutex
 	runs  []*ran // nil results are still running
 	looks map[look]answer
+	calls []called
+	keys  map[string]kept
 }
 
 // Record starts a recording of what is read through the recorder's own seams.
@@ -26,11 +28,20 @@ type Recorder struct {
 // of a capture, its whole Meta.
 func Record(under Seams, m Meta) *Recorder {
 	m.Schema = Schema
-	return &Recorder{under: under, meta: m, looks: map[look]answer{}}
+	return &Recorder{under: under, meta: m, looks: map[look]answer{}, keys: map[string]kept{}}
 }
 
 // Seams are the recorded seams. They may be used by several goroutines.
-func (r *Recorder) Seams() Seams { return Seams{recordedFiles{r}, r.run} }
+func (r *Recorder) Seams() Seams {
+	s := Seams{Files: recordedFiles{r}, Run: r.run}
+	if r.under.Calls != nil {
+		s.Calls = recordedCalls{r}
+	}
+	if r.under.Store != nil {
+		s.Store = recordedStore{r}
+	}
+	return s
+}
 
 // run is a run.Func. Times lose their zone and their monotonic part, so that a
 // source computes the same figures now and from the capture.
@@ -122,7 +133,8 @@ func (r recordedFiles) Exists(path string) (bool, error) {
 
 // Options say what Capture does to the recording.
 type Options struct {
-	// Redact replaces names, uuids and addresses with pseudonyms.
+	// Redact replaces names, uuids and addresses with pseudonyms. Hypercalls are
+	// left out then: what they answer has names in binary form.
 	Redact bool
 }
 
@@ -132,7 +144,7 @@ type Options struct {
 func (r *Recorder) Capture(end time.Time, o Options) *Capture {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := &Capture{Meta: r.meta, looks: maps.Clone(r.looks)}
+	c := &Capture{Meta: r.meta, looks: maps.Clone(r.looks), calls: slices.Clone(r.calls), keys: maps.Clone(r.keys)}
 	c.Meta.Begin, c.Meta.End = c.Meta.Begin.UTC().Round(0), end.UTC().Round(0)
 	for _, x := range r.runs {
 		if x != nil {

@@ -14,8 +14,8 @@ import (
 	"xtm/internal/run"
 )
 
-// Seams give back what was recorded. Each call starts the programs' results
-// from the first again. What was not recorded is an error that names it and
+// Seams give back what was recorded. Each call starts the results of programs
+// and hypercalls from the first again. What was not recorded is an error that names it and
 // wraps cause.ErrNoData.
 func (c *Capture) Seams() Seams {
 	r := &replay{results: map[string][]ran{}}
@@ -23,7 +23,14 @@ func (c *Capture) Seams() Seams {
 		key := argvKey(x.argv)
 		r.results[key] = append(r.results[key], x)
 	}
-	return Seams{replayedFiles(c.looks), r.run}
+	s := Seams{Files: replayedFiles(c.looks), Run: r.run}
+	if len(c.calls) > 0 {
+		s.Calls = replayCalls(c.calls)
+	}
+	if len(c.calls)+len(c.keys) > 0 {
+		s.Store = replayedStore(c.keys)
+	}
+	return s
 }
 
 // absence is the error for what a capture does not hold.

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"maps"
 	"slices"
 
 	"xtm/capture/redact"
@@ -15,6 +16,8 @@ type changes struct {
 	file   func(path string, b []byte) []byte
 	name   func(path, name string) string // a path, or what was found there
 	text   func(string) string
+	// key rewrites a key of xenstore; false leaves it out.
+	key func(path, value string) (string, string, bool)
 }
 
 // scrub takes secrets out.
@@ -22,7 +25,8 @@ func (c *Capture) scrub() {
 	s := &scrub.Scrubber{}
 	text := func(v string) string { return string(s.Text([]byte(v))) }
 	name := func(_, n string) string { return text(n) }
-	c.apply(changes{argv: s.Argv, output: s.Output, file: s.File, name: name, text: text})
+	c.apply(changes{argv: s.Argv, output: s.Output, file: s.File, name: name, text: text, key: s.Key})
+	c.calls = scrubCalls(c.calls, s.Fixed)
 	c.Meta.Scrubbed += s.Secrets
 	c.Meta.Withheld += s.Withheld
 }
@@ -31,12 +35,14 @@ func (c *Capture) scrub() {
 // replaced.
 func (c *Capture) redact() {
 	r := redact.New()
-	do := changes{argv: r.Argv, output: r.Output, file: r.File, name: r.Name, text: r.String}
-	copied := Capture{Meta: c.Meta, runs: slices.Clone(c.runs), looks: c.looks}
+	do := changes{argv: r.Argv, output: r.Output, file: r.File, name: r.Name, text: r.String, key: r.Key}
+	copied := Capture{Meta: c.Meta, runs: slices.Clone(c.runs), looks: c.looks, keys: c.keys}
 	copied.apply(do)
 	r.Learned()
 	c.apply(do)
 	c.Meta.Redacted = true
+	c.Meta.CallsLeftOut += len(c.calls)
+	c.calls = nil
 }
 
 // apply rewrites every text of the capture, in an order that depends on
@@ -65,5 +71,15 @@ func (c *Capture) apply(do changes) {
 		looks[k] = a
 	}
 	c.looks = looks
+	keys := make(map[string]kept, len(c.keys))
+	for _, path := range slices.Sorted(maps.Keys(c.keys)) {
+		k := c.keys[path]
+		path, value, ok := do.key(path, k.value)
+		if ok {
+			k.value, k.failure.text = value, do.text(k.failure.text)
+			keys[path] = k
+		}
+	}
+	c.keys = keys
 	c.Meta.Recorded = do.text(c.Meta.Recorded)
 }

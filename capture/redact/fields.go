@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/capture/xlconfig"
+	"xtm/xen/xenstore/domkeys"
 )
 
 // A row of columns: group 1 is the name, group "id" the domain's number. Names
@@ -148,6 +149,17 @@ func (r *Redactor) store(b []byte) []byte {
 		out.WriteString(uuidForm.ReplaceAllStringFunc(line, r.uuid))
 	}
 	return out.Bytes()
+}
+
+// nameKey is where a domain's name stands in xenstore.
+var nameKey = regexp.MustCompile(`^/local/domain/(\d+)/name$`)
+
+// Key redacts a key that was read from xenstore itself; none is left out.
+func (r *Redactor) Key(path, value string) (string, string, bool) {
+	if m := nameKey.FindStringSubmatch(path); m != nil {
+		value = r.name(domkeys.Name(value), m[1])
+	}
+	return uuidForm.ReplaceAllStringFunc(path, r.uuid), uuidForm.ReplaceAllStringFunc(value, r.uuid), true
 }
 
 // poolUUID is the uuid of a shared pool, in hex; private pools have 0.

@@ -24,6 +24,8 @@ type Scrubber struct {
 	// Secrets counts the values that became Mark, Withheld the lines of
 	// xenstore that were left out.
 	Secrets, Withheld int
+
+	fixed bool // a mark is as long as the secret
 }
 
 // Output scrubs what a program wrote to stdout.
@@ -155,10 +157,31 @@ func (s *Scrubber) quotedMark(value string) string {
 }
 
 func (s *Scrubber) mark(value string) string {
-	if value != Mark {
+	mark := Mark
+	if s.fixed {
+		mark = (mark + strings.Repeat("-", len(value)))[:len(value)]
+	}
+	if value != mark {
 		s.Secrets++
 	}
-	return Mark
+	return mark
+}
+
+// Fixed scrubs texts that end in a NUL and stand in memory of a certain layout:
+// no byte moves. A mark is cut or drawn out to the length of its secret.
+func (s *Scrubber) Fixed(b []byte) []byte {
+	s.fixed = true
+	defer func() { s.fixed = false }()
+	out := bytes.Clone(b)
+	for at := 0; at < len(out); {
+		n := bytes.IndexByte(out[at:], 0)
+		if n < 0 {
+			n = len(out) - at
+		}
+		copy(out[at:at+n], s.Text(out[at:at+n]))
+		at += n + 1
+	}
+	return out
 }
 
 const (

@@ -217,3 +217,54 @@ func FuzzOutput(f *testing.F) {
 		}
 	})
 }
+
+// In memory of a fixed layout no byte moves, and nothing is left of a secret.
+func TestFixed(t *testing.T) {
+	for in, want := range map[string]string{
+		"tmem password=hunter2hunter2 a\x00\x00": "tmem password=[scrubbed]---- a\x00\x00",
+		"password=abc\x00password=":              "password=[sc\x00password=",
+		"\x06\x00key='a b'\x00":                  "\x06\x00key='[sc'\x00",
+		"":                                       "",
+	} {
+		s := &Scrubber{}
+		if got := string(s.Fixed([]byte(in))); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+		again := &Scrubber{}
+		if again.Fixed([]byte(want)); again.Secrets > 0 {
+			t.Errorf("%q holds %d secrets", want, again.Secrets)
+		}
+	}
+	if (&Scrubber{}).Fixed(nil) != nil {
+		t.Error("no memory became some")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.SliceOf(rapid.SampledFrom([]byte("key=pwd:@/'\"\\ \n\x00\xa5.-$6iscs"))).Draw(t, "memory")
+		if out := (&Scrubber{}).Fixed(in); len(out) != len(in) {
+			t.Fatalf("%q became %q", in, out)
+		}
+	})
+}
+
+func TestKey(t *testing.T) {
+	for path, value := range map[string]string{
+		"/local/domain/3/memory/target":            "262144",
+		"/local/domain/0/backend/pci/3/0/num_devs": "1",
+		"/libxl/3/type":                            "pvh",
+		"/vm/1d9f7584/start_time":                  "1795354329.15",
+	} {
+		s := &Scrubber{}
+		if p, v, ok := s.Key(path, value); p != path || v != value || !ok || s.Withheld != 0 {
+			t.Errorf("%s: %q %q %v, withheld %d", path, p, v, ok, s.Withheld)
+		}
+	}
+	for _, path := range []string{
+		"/local/domain/3/data/password", "/local/domain/0/backend/vkbd/3/0/vnc-pass", "/libxl/3/device/vfb/0/params",
+		"/vm/1d9f7584/image/cmdline", "/vm/start_time", "/tool/start_time", "libxl/3/type", "",
+	} {
+		s := &Scrubber{}
+		if _, _, ok := s.Key(path, "hunter2"); ok || s.Withheld != 1 {
+			t.Errorf("%s: %v, withheld %d", path, ok, s.Withheld)
+		}
+	}
+}

@@ -13,7 +13,11 @@ var allowed = regexp.MustCompile(`^(?:name|domid|vm` +
 	`|memory(?:/.*)?` + // static-max, target, videoram, Qubes' meminfo
 	`|data/meminfo_\w+|data/updated` + // xe-guest-utilities
 	`|control/feature-balloon` +
+	`|backend/pci/\d+/\d+/num_devs` + // of Dom0: how many devices a guest has
 	`)$`)
+
+// elsewhere are the other keys that a report needs: the toolstack writes them.
+var elsewhere = regexp.MustCompile(`^(?:/libxl/\d+/type|/vm/.+/start_time)$`)
 
 // domain is where a domain keeps its keys; a guest's own paths are relative.
 var domain = regexp.MustCompile(`^/local/domain/\d+(?:/|$)`)
@@ -65,6 +69,15 @@ func (s *Scrubber) storeLines(b []byte) []byte {
 	return out.Bytes()
 }
 
+// Key passes a key that was read from xenstore itself, or withholds it.
+func (s *Scrubber) Key(path, value string) (string, string, bool) {
+	ok := mayPass(path, value != "")
+	if !ok {
+		s.Withheld++
+	}
+	return path, value, ok
+}
+
 // mayPass judges a key. Branches that hold allowed keys pass where they have no
 // value of their own.
 func mayPass(path string, hasValue bool) bool {
@@ -72,7 +85,7 @@ func mayPass(path string, hasValue bool) bool {
 	if strings.HasPrefix(path, "/") {
 		at := domain.FindString(path)
 		if at == "" {
-			return !hasValue && (path == "/local" || path == "/local/domain")
+			return elsewhere.MatchString(path) || !hasValue && (path == "/local" || path == "/local/domain")
 		}
 		key = path[len(at):]
 	}
