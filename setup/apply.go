@@ -38,8 +38,11 @@ type Outcome struct {
 // proves both. When a step fails everything is as before.
 func Apply(ctx context.Context, m Machine, p Plan) (Outcome, error) {
 	c := change{
-		Machine: m, loader: p.boot.Loader, files: p.settings.Changes(), adds: p.added, drops: p.dropped,
-		settingsOf: p.proveSettings, menuOf: p.proveMenu,
+		Machine: m, loader: p.boot.Loader, files: p.files, own: p.files, adds: p.added, drops: p.dropped,
+		remake: p.remakesMenu(), settingsOf: p.proveSettings, menuOf: p.proveMenu,
+	}
+	if p.settings != nil {
+		c.files = append(p.settings.Changes(), p.files...)
 	}
 	backups, err := c.do(ctx)
 	out := Outcome{Backups: backups}
@@ -54,6 +57,10 @@ type change struct {
 	Machine
 	loader grub.Loader
 	files  []grub.Change
+	// own are those of files that are xtm's own.
+	own []grub.Change
+	// remake makes the boot menu anew and proves it.
+	remake bool
 	// adds go into the record, drops out of it.
 	adds, drops []Word
 	// settingsOf and menuOf prove what was written and what was made of it.
@@ -78,9 +85,11 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	if err := c.unchanged(); err != nil {
 		return nil, err
 	}
-	menu, err := c.Root.ReadFile(c.loader.Menu)
-	if err != nil {
-		return nil, err
+	var menu []byte
+	if c.remake {
+		if menu, err = c.Root.ReadFile(c.loader.Menu); err != nil {
+			return nil, err
+		}
 	}
 	before := rec
 	if rec.Pending, backups, err = c.backUp(); err != nil {
@@ -91,6 +100,7 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	}
 	after := before
 	after.Words = slices.DeleteFunc(append(slices.Clone(before.Words), c.adds...), func(w Word) bool { return slices.Contains(c.drops, w) })
+	after.Files = c.ownFiles(before.Files)
 	err = c.carryOut(ctx)
 	if err == nil {
 		err = after.write(c.Root)
@@ -99,6 +109,18 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 		return backups, c.undo(err, before, menu)
 	}
 	return backups, nil
+}
+
+// ownFiles are xtm's own files after the change.
+func (c change) ownFiles(before []string) []string {
+	after := slices.Clone(before)
+	for _, f := range c.own {
+		after = slices.DeleteFunc(after, func(p string) bool { return p == f.Path })
+		if f.New != nil {
+			after = append(after, f.Path)
+		}
+	}
+	return after
 }
 
 // unchanged makes sure that the files are still those that were shown.
@@ -131,18 +153,23 @@ func readOrNil(files hostfs.Files, p string) ([]byte, error) {
 func (c change) backUp() (*pending, []string, error) {
 	at := c.Now()
 	p := &pending{Began: at.UTC(), Adds: c.adds}
-	menu, err := backUp(c.Root, &at, c.loader.Menu)
-	if err != nil {
-		return nil, nil, err
+	var copies []string
+	if c.remake {
+		menu, err := backUp(c.Root, &at, c.loader.Menu)
+		if err != nil {
+			return nil, nil, err
+		}
+		copies = append(copies, menu)
 	}
-	copies := []string{menu}
 	for _, f := range c.files {
 		change := fileChange{Path: f.Path, Before: sum(f.Old), After: sum(f.New)}
 		if f.Old != nil {
-			if change.Backup, err = backUp(c.Root, &at, f.Path); err != nil {
+			to, err := backUp(c.Root, &at, f.Path)
+			if err != nil {
 				return nil, copies, err
 			}
-			copies = append(copies, change.Backup)
+			change.Backup = to
+			copies = append(copies, to)
 		}
 		p.Files = append(p.Files, change)
 	}
@@ -167,6 +194,9 @@ func (c change) carryOut(ctx context.Context) error {
 		if err := put(c.Root, f.Path, f.New); err != nil {
 			return err
 		}
+	}
+	if !c.remake {
+		return nil
 	}
 	settings, err := grub.Load(c.Root)
 	if err != nil {
@@ -222,7 +252,7 @@ func (c change) undo(failure error, rec record, menu []byte) error {
 			failed = append(failed, err)
 		}
 	}
-	if now, err := c.Root.ReadFile(c.loader.Menu); err != nil || !bytes.Equal(now, menu) {
+	if now, err := readOrNil(c.Root, c.loader.Menu); c.remake && (err != nil || !bytes.Equal(now, menu)) {
 		if err := atomicfile.Replace(c.Root, c.loader.Menu, menu, 0o600); err != nil {
 			failed = append(failed, err)
 		}

@@ -20,6 +20,13 @@ func PlanDisable(m Machine, r role.Role) (Plan, error) {
 	if p.boot, err = probeBoot(m.Root); err != nil {
 		return p, err
 	}
+	for _, path := range rec.Files {
+		old, err := readOrNil(m.Root, path)
+		if err != nil {
+			return p, err
+		}
+		p.files = append(p.files, grub.Change{Path: path, Old: old})
+	}
 	if p.boot.Loader.Kind != grub.GRUB2 {
 		if len(rec.Words) > 0 {
 			return p, &Refusal{

@@ -98,19 +98,18 @@ func machine(root hostfs.Root, bin string) Machine {
 func live(t *testing.T, root hostfs.Root) map[string]string {
 	t.Helper()
 	got := map[string]string{}
-	err := filepath.WalkDir(string(root), func(path string, d fs.DirEntry, err error) error {
-		rel := strings.TrimPrefix(path, string(root)+"/")
-		if err != nil || d.IsDir() || !strings.HasPrefix(rel, "etc/") && !strings.HasPrefix(rel, "boot/grub/") {
+	for _, top := range []string{"/etc", "/boot/grub"} {
+		err := filepath.WalkDir(string(root)+top, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() || strings.Contains(path, ".xtm-tmp-") {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			got[strings.TrimPrefix(path, string(root)+"/")] = string(b)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		b, err := os.ReadFile(path)
-		if !strings.Contains(rel, ".xtm-tmp-") {
-			got[rel] = string(b)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return got
 }

@@ -222,6 +222,20 @@ func (g Guest) restore(ctx context.Context, b guest.Balloon, out *Guarded) error
 	return nil
 }
 
+// Stop switches selfballooning off and lets the guest grow back. Nothing is done
+// where nothing shrinks it.
+func (g Guest) Stop(ctx context.Context) (Guarded, error) {
+	var out Guarded
+	b, err := guest.ReadBalloon(g.Root)
+	if isMissing(err) || err == nil && !b.Shrinks() {
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	return out, g.restore(ctx, b, &out)
+}
+
 // set writes a setting of the balloon driver. Sysfs takes it in one write, and
 // there is nothing to be made anew.
 func (g Guest) set(name, value string) error {

@@ -34,6 +34,8 @@ type record struct {
 	Schema int `json:"schema"`
 	// Words are in GRUB's settings by xtm.
 	Words []Word `json:"words,omitempty"`
+	// Files are xtm's own.
+	Files []string `json:"files,omitempty"`
 	// Pending is a run that has not ended.
 	Pending *pending `json:"pending,omitempty"`
 }
@@ -96,7 +98,7 @@ func parseRecord(b []byte) (record, error) {
 
 // write keeps the record, or removes its file where it says nothing.
 func (r record) write(root hostfs.Root) error {
-	if len(r.Words) == 0 && r.Pending == nil {
+	if len(r.Words) == 0 && len(r.Files) == 0 && r.Pending == nil {
 		err := atomicfile.Remove(root, recordFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

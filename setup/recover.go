@@ -83,6 +83,9 @@ func (m Machine) rollBack(rec record) error {
 	}
 	// What the run added goes; what it took away was gone with the edit.
 	adds := slices.DeleteFunc(slices.Clone(rec.Pending.Adds), func(w Word) bool { return slices.Contains(rec.Words, w) })
+	if len(adds) == 0 {
+		return nil
+	}
 	settings, err := grub.Load(m.Root)
 	if err != nil {
 		return err
