@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -20,7 +21,7 @@ type config struct {
 	// xenArgs are added to Xen's command line.
 	xenArgs string
 	// slow stretches every deadline: 2 on a machine half as fast as CI's.
-	slow float64
+	slow int
 
 	match string
 	shell bool
@@ -30,7 +31,7 @@ type config struct {
 const deadline = 9 * time.Minute
 
 func (c config) stretch(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * c.slow)
+	return d * time.Duration(c.slow)
 }
 
 func configFromEnv(lookup func(string) (string, bool)) (config, error) {
@@ -51,8 +52,8 @@ func configFromEnv(lookup func(string) (string, bool)) (config, error) {
 		xenArgs:     get("LAB_XEN_ARGS", ""),
 	}
 	var err error
-	if c.slow, err = strconv.ParseFloat(get("LAB_SLOW", "1"), 64); err != nil || c.slow <= 0 {
-		return config{}, fmt.Errorf("LAB_SLOW: want a factor above 0, for example 2")
+	if c.slow, err = strconv.Atoi(get("LAB_SLOW", "1")); err != nil || c.slow < 1 || c.slow > 100 {
+		return config{}, errors.New("LAB_SLOW: want a whole number from 1 to 100")
 	}
 	if c.accel != "tcg" && c.accel != "kvm" {
 		return config{}, fmt.Errorf("LAB_ACCEL: want tcg or kvm, got %q", c.accel)

@@ -53,7 +53,7 @@ func runDom0(ctx context.Context) (int, error) {
 			continue
 		}
 		begin := time.Now()
-		err := runScenario(ctx, s, time.Duration(float64(s.timeout)*o.Slow))
+		err := runScenario(ctx, s, o.Slow)
 		if err != nil {
 			fmt.Printf("%sfail %s %.1fs: %v\n", mark, s.name, time.Since(begin).Seconds(), err)
 			tail(os.Stdout, filepath.Join(resultDir, s.name, "log"), 25)
@@ -70,7 +70,7 @@ func runDom0(ctx context.Context) (int, error) {
 
 // runScenario runs one script with a folder of its own; all that it prints is
 // in the file log there. The whole process group ends with it.
-func runScenario(ctx context.Context, s scenario, limit time.Duration) error {
+func runScenario(ctx context.Context, s scenario, slow int) error {
 	dir := filepath.Join(resultDir, s.name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -80,10 +80,12 @@ func runScenario(ctx context.Context, s scenario, limit time.Duration) error {
 		return err
 	}
 	defer log.Close()
+	limit := s.timeout * time.Duration(slow)
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-eu", "-c", `. /lab/dom0/lib.sh; . "$0"`, filepath.Join(payloadDir, "scenarios", s.name+".sh"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.Env = append(os.Environ(), fmt.Sprintf("LAB_SLOW=%d", slow))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()

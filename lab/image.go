@@ -166,9 +166,9 @@ type machine struct {
 
 // orders are what Dom0 is told, as payload/orders.json.
 type orders struct {
-	Match string  `json:"match"`
-	Shell bool    `json:"shell"`
-	Slow  float64 `json:"slow"`
+	Match string `json:"match"`
+	Shell bool   `json:"shell"`
+	Slow  int    `json:"slow"`
 }
 
 // buildMachine makes the images that change with every run: the disk with xtm,

@@ -202,17 +202,17 @@ func TestOutcome(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	env := map[string]string{"LAB_SLOW": "2.5", "XTM_LAB_CACHE": "/c"}
+	env := map[string]string{"LAB_SLOW": "3", "XTM_LAB_CACHE": "/c"}
 	look := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
 	c, err := configFromEnv(look)
-	if err != nil || c.cache != "/c" || c.accel != "tcg" || c.stretch(2*time.Second) != 5*time.Second {
+	if err != nil || c.cache != "/c" || c.accel != "tcg" || c.stretch(2*time.Second) != 6*time.Second {
 		t.Errorf("%+v %v", c, err)
 	}
 	delete(env, "XTM_LAB_CACHE")
 	if c, _ := configFromEnv(look); !strings.HasSuffix(c.cache, filepath.Join(".cache", "lab")) {
 		t.Errorf("cache: %s", c.cache)
 	}
-	for _, bad := range []string{"0", "-1", "fast"} {
+	for _, bad := range []string{"0", "-1", "2.5", "fast"} {
 		env["LAB_SLOW"] = bad
 		if _, err := configFromEnv(look); err == nil {
 			t.Errorf("LAB_SLOW=%s: no error", bad)

@@ -25,7 +25,7 @@ now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
 
 # await SECONDS COMMAND...
 await() {
-	end=$(($(now) + $1)); shift
+	end=$(($(now) + $1 * ${LAB_SLOW:-1})); shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now)" -lt $end ] || fail "waited for: $*"
 		sleep 0.2
@@ -39,9 +39,9 @@ guest() {
 	id=$(cat /proc/sys/kernel/random/uuid)
 	from=$(($(stat -c %s "$log") + 1))
 	echo "$id $*" >"$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty")"
-	n=300
+	end=$(($(now) + 60 * ${LAB_SLOW:-1}))
 	until tail -c "+$from" "$log" | grep -q "^LAB-END $id"; do
-		n=$((n - 1)); [ $n -gt 0 ] || fail "guest $name did not answer: $*"
+		[ "$(now)" -lt $end ] || fail "guest $name did not answer: $*"
 		sleep 0.2
 	done
 	tail -c "+$from" "$log" | tr -d '\r' >"/tmp/guest.$id"
