@@ -12,6 +12,7 @@ import (
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/xen"
+	"xtm/xen/xenstore/domkeys"
 )
 
 // config is one domain of xl list -l.
@@ -112,7 +113,7 @@ func parseJSON(b []byte) ([]config, error) {
 		for _, d := range domains {
 			c := config{
 				uuid: strings.ToLower(d.Config.Create.UUID), name: d.Config.Create.Name, kind: kindOf(d.Config.Create.Type),
-				staticMax: kib(d.Config.Build.MaxMemKB.String()), pci: len(d.Config.PCI),
+				staticMax: domkeys.KiB(d.Config.Build.MaxMemKB.String()), pci: len(d.Config.PCI),
 			}
 			if d.DomID != nil {
 				c.id = opt.Of(*d.DomID)
@@ -194,7 +195,7 @@ func parseSXP(text string) ([]config, error) {
 				c.uuid = strings.ToLower(value)
 			}
 		case "max_memkb":
-			c.staticMax = kib(value)
+			c.staticMax = domkeys.KiB(value)
 		}
 	}
 	if open {

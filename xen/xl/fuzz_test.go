@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // seeds adds what a program printed on each recorded host that has it.
@@ -76,16 +75,9 @@ func FuzzXenstore(f *testing.F) {
 		if err != nil {
 			return
 		}
-		at := time.Unix(1795354531, 0)
 		for path, v := range values {
 			if !strings.HasPrefix(path, "/local/domain/") || len(v) > len(b) {
 				t.Errorf("%q = %q", path, v)
-			}
-			if d, ok := age(v, at).Get(); ok && d < 0 {
-				t.Errorf("age %v", d)
-			}
-			if g, ok := qubesMemory(v).Get(); ok && (g.Used.Or(-1) < 0 || g.Total.Or(0) < 0) {
-				t.Errorf("%+v", g)
 			}
 		}
 	})

@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"xtm/internal/cause"
-	"xtm/internal/opt"
 	"xtm/internal/run"
-	"xtm/internal/units"
 	"xtm/xen"
+	"xtm/xen/xenstore/domkeys"
 )
 
 // Bounds of xenstore-ls: one call, all calls, and what one guest may fill its
@@ -71,22 +70,28 @@ func (r *reader) xenstore() {
 // domainStore reads one domain's keys.
 func (r *reader) domainStore(d *xen.Domain, id int) error {
 	home := fmt.Sprintf("/local/domain/%d", id)
-	memory, _, err := r.subtree(home + "/memory")
+	values, at, err := r.subtree(home + "/memory")
 	if err != nil {
 		return err
 	}
-	d.Target = kib(memory[home+"/memory/target"])
-	if s := kib(memory[home+"/memory/static-max"]); s.Has() {
+	d.Target = domkeys.KiB(values[home+"/memory/target"])
+	if s := domkeys.KiB(values[home+"/memory/static-max"]); s.Has() {
 		d.StaticMax = s
 	}
-	d.Guest = qubesMemory(memory[home+"/memory/meminfo"])
 	if id == 0 {
 		return nil // Dom0 has /proc/meminfo
 	}
-	data, at, err := r.subtree(home + "/data")
-	if g := agentMemory(data, home+"/data/", at); g.Has() {
-		d.Guest = g
+	data, asked, err := r.subtree(home + "/data")
+	if err == nil {
+		at = asked
 	}
+	d.Guest = domkeys.Guest(func(key string) string {
+		path := home + "/" + key
+		if v, ok := data[path]; ok {
+			return v
+		}
+		return values[path]
+	}, at)
 	return err
 }
 
@@ -174,16 +179,4 @@ func unescape(s string) string {
 		}
 	}
 	return out.String()
-}
-
-// noLimit is what no domain can have: 2^32−1 pages stand for "no limit".
-const noLimit = units.KiB((1<<32 - 1) * 4)
-
-// kib reads a size in KiB; what is not one is absent.
-func kib(s string) opt.Value[units.KiB] {
-	n, rest, ok := lastNumber(s)
-	if !ok || rest != "" || units.KiB(n) >= noLimit {
-		return opt.Value[units.KiB]{}
-	}
-	return opt.Of(units.KiB(n))
 }
