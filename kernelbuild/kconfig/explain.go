@@ -10,8 +10,10 @@ type Request struct {
 	Symbol string `json:"symbol"`
 	// Value is as a .config writes it: y, m, n, a number, a string in quotes.
 	Value string `json:"value"`
+	// AtLeast wishes are content with more: y where m was wished.
+	AtLeast bool `json:"at_least,omitempty"`
 	// Computed wishes are not written into the .config: the tree has to come to
-	// them by itself, and more than the wish (y for m) will do.
+	// them by itself, or to more.
 	Computed bool `json:"computed,omitempty"`
 	// Why is the reason in a few words.
 	Why string `json:"why,omitempty"`
@@ -61,21 +63,23 @@ type Step struct {
 
 // Apply writes the requests into a .config, other members of a choice off, and
 // returns what changed. Computed requests and symbols that the tree does not
-// define are left out.
+// define are left out; a nil tree is taken to define all.
 func (t *Tree) Apply(c *Config, requests []Request) ([]Change, error) {
 	before := c.Clone()
 	for _, r := range requests {
-		s := t.Symbols[r.Symbol]
-		if s == nil || r.Computed || !s.Type.takes(r.Value) {
+		if r.Computed {
 			continue
 		}
-		if choice := choiceOf(s); choice != nil && r.Value == "y" {
-			for _, m := range choice.Members {
-				if m != s && c.Text(m.Name) == "y" {
-					if err := c.Set(m.Name, "n"); err != nil {
-						return nil, err
-					}
-				}
+		if have, ok := tristateOf(c.Text(r.Symbol)); ok && r.content(have) {
+			continue
+		}
+		if t != nil {
+			s := t.Symbols[r.Symbol]
+			if s == nil || !s.Type.takes(r.Value) {
+				continue
+			}
+			if err := s.clearChoice(c, r.Value); err != nil {
+				return nil, err
 			}
 		}
 		if err := c.Set(r.Symbol, r.Value); err != nil {
@@ -83,6 +87,28 @@ func (t *Tree) Apply(c *Config, requests []Request) ([]Change, error) {
 		}
 	}
 	return Diff(before, c), nil
+}
+
+// clearChoice turns the other members of a symbol's choice off if it shall be y.
+func (s *Symbol) clearChoice(c *Config, value string) error {
+	choice := choiceOf(s)
+	if choice == nil || value != "y" {
+		return nil
+	}
+	for _, m := range choice.Members {
+		if m != s && c.Text(m.Name) == "y" {
+			if err := c.Set(m.Name, "n"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// content tells whether a value above the wish fulfils it.
+func (r Request) content(have Tristate) bool {
+	want, ok := tristateOf(r.Value)
+	return ok && (r.AtLeast || r.Computed) && have >= want
 }
 
 // Explain tells for each request what would become of it if all were written
@@ -145,7 +171,7 @@ func (x *explainer) answer(r Request) Answer {
 	case !s.Type.takes(r.Value) && (!r.Computed || !logical || !s.Type.logical()):
 		a.Outcome, a.Impossible = WrongType, true
 		return a
-	case r.Value == got.text, r.Computed && s.Type.logical() && got.tri >= want:
+	case r.Value == got.text, s.Type.logical() && r.content(got.tri):
 		a.Outcome = Holds
 		return a
 	}

@@ -1,0 +1,91 @@
+package kernelbuild
+
+import (
+	"xtm/internal/opt"
+	"xtm/internal/units"
+	"xtm/kernelbuild/kconfig"
+)
+
+// Facts are all that a plan is made from.
+type Facts struct {
+	Target  Target
+	Builder Builder
+	Options Options
+	// Tree is the source tree, nil while it is not there.
+	Tree *Tree
+	// Config is the configuration to start from, nil where none was found.
+	Config *kconfig.Config
+}
+
+// Target is the machine that the kernel is for.
+type Target struct {
+	Release      string `json:"release"`      // uname -r
+	Architecture string `json:"architecture"` // dpkg --print-architecture
+	Distribution string `json:"distribution"` // ID of os-release
+	// Owner is absent where no package has the kernel.
+	Owner opt.Value[Owner] `json:"owner,omitzero"`
+	// ConfigPath is where the configuration was found, "" where it was not.
+	ConfigPath  string `json:"config_path,omitempty"`
+	DpkgVersion string `json:"dpkg_version"`
+}
+
+// Builder is the machine that builds.
+type Builder struct {
+	Root      bool // whether the build would run as root
+	CPUs      int
+	Memory    units.Bytes // MemAvailable
+	Folders   []Folder
+	Compilers []Compiler
+	// Installed are the packages that are there, as far as anything asks.
+	Installed map[string]bool
+	// Offers are the versions of a package that apt can get, by its name; nil
+	// where apt was not asked.
+	Offers map[string][]string
+	// DpkgVersion decides how packages can be compressed.
+	DpkgVersion string
+}
+
+// Folder is a place that the build fills.
+type Folder struct {
+	Path string      `json:"path"`
+	Use  FolderUse   `json:"use"`
+	Free units.Bytes `json:"free"`
+	// Inodes are free ones; absent where the file system has no fixed number.
+	Inodes opt.Value[int64] `json:"inodes,omitzero"`
+	// Device tells folders of one file system, which share their space.
+	Device string `json:"device"`
+	// Writable tells whether the building user may write.
+	Writable bool `json:"writable"`
+}
+
+// FolderUse is what goes into a folder.
+type FolderUse string
+
+// The uses. Packages land beside the tree; dpkg-deb compresses in Temporary.
+const (
+	ForTree      FolderUse = "source and objects"
+	ForPackages  FolderUse = "packages"
+	ForTemporary FolderUse = "temporary files"
+)
+
+// Compiler is a gcc that is installed.
+type Compiler struct {
+	Name    string `json:"name"`    // gcc-12
+	Version string `json:"version"` // 12.2.0
+}
+
+// Options are what the user asks for.
+type Options struct {
+	Profile Profile
+	// LocalVersion is the profile's suffix where it is absent.
+	LocalVersion   opt.Value[string]
+	PackageVersion string
+	// Source is a tree, a tarball or a .dsc that the user names.
+	Source string
+	// SnapshotURL is an archive of old versions.
+	SnapshotURL string
+	KeepDebug   bool
+	Localmod    bool
+	// KeyExists tells which key files of the configuration are there.
+	KeyExists func(string) bool
+}
