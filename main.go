@@ -23,17 +23,22 @@ func start() int {
 	defer stop()
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	width, _, errSize := term.GetSize(int(os.Stdout.Fd()))
+	program, err := os.Executable()
+	if err != nil {
+		program = ""
+	}
 	return cli.Run(ctx, cli.Env{
 		Args:        os.Args,
 		Stdin:       os.Stdin,
 		Stdout:      os.Stdout,
 		Stderr:      os.Stderr,
-		Terminal:    err == nil,
+		Terminal:    errSize == nil,
 		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
 		Width:       width,
 		NoColor:     os.Getenv("NO_COLOR") != "",
 		Root:        os.Geteuid() == 0,
+		Program:     program,
 		Files:       hostfs.Host,
 		Run:         run.New(os.Environ()),
 		Now:         time.Now,

@@ -172,7 +172,7 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 			},
 		}
 	}
-	if !o.Unguarded && !g.Systemd {
+	if g.guarded(o) && !g.Systemd {
 		return &Refusal{
 			Kind: Unsaid, Seen: "there is no systemd here", Why: "xtm installs its guard as a service of systemd",
 			Ways: []string{
@@ -184,6 +184,11 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 	return nil
 }
 
+// guarded tells whether the guest gets a guard: where its kernel can shrink it.
+func (g GuestMachine) guarded(o GuestOptions) bool {
+	return !o.Unguarded && g.State.Support().Answers[guest.Selfballooning] != guest.No
+}
+
 // guestWords are the words that this kernel reads, or that a plain recipe has.
 func (g GuestMachine) guestWords(o GuestOptions) []Word {
 	era, m := g.State.Support().Era, g.State.Module.Or(guest.Module{})
@@ -192,13 +197,13 @@ func (g GuestMachine) guestWords(o GuestOptions) []Word {
 	case era.Driver == guest.BuiltIn:
 		texts = append(texts, "tmem")
 		for _, w := range era.Words {
-			if !o.Unguarded && (w.Name == "noselfballooning" || w.Name == "noselfshrink") {
+			if g.guarded(o) && (w.Name == "noselfballooning" || w.Name == "noselfshrink") {
 				texts = append(texts, w.Name)
 			}
 		}
 	case m.Presence == guest.InKernel:
 		texts = append(texts, "tmem")
-		if !o.Unguarded {
+		if g.guarded(o) {
 			texts = append(texts, "tmem.selfballooning=0", "tmem.selfshrinking=0")
 		}
 	case !o.Minimal:
@@ -311,11 +316,11 @@ func (g GuestMachine) wantedFiles(o GuestOptions) []grub.Change {
 	era, m := g.State.Support().Era, g.State.Module.Or(guest.Module{})
 	if era.Driver == guest.AsModule && m.Presence != guest.InKernel {
 		add(modulesLoad, "tmem\n")
-		if !o.Unguarded {
+		if g.guarded(o) {
 			add(modprobeD, "options tmem selfballooning=0 selfshrinking=0\n")
 		}
 	}
-	if o.Unguarded {
+	if !g.guarded(o) {
 		return out
 	}
 	command := run.Quote(o.Program) + " guard"

@@ -29,7 +29,8 @@ type Env struct {
 	Interactive    bool // stdin is one
 	Width          int  // of the terminal; 0 is unknown
 	NoColor        bool
-	Root           bool // the user is root
+	Root           bool   // the user is root
+	Program        string // xtm's own path, for services that start it; "" is not known
 	Files          hostfs.Files
 	Run            run.Func
 	Now            func() time.Time
@@ -58,6 +59,7 @@ func Run(ctx context.Context, env Env) int {
 			enableCommand(env),
 			disableCommand(env),
 			statusCommand(env),
+			guardCommand(env),
 			completionCommand(env),
 		},
 	}

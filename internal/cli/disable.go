@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/internal/role"
 	"xtm/setup"
 )
 
@@ -38,8 +39,29 @@ func (s *setupRun) disable(ctx context.Context) error {
 		return explainSetup(err)
 	}
 	done, err := s.show(plan, "there is nothing of xtm's to undo: nothing was changed")
-	if done || err != nil {
+	if err == nil && !done {
+		err = s.apply(ctx, plan, "what xtm has put there is gone from the next boot on")
+	}
+	if err != nil || s.dryRun || s.machine.Offline || s.role != role.Guest {
 		return err
 	}
-	return s.apply(ctx, plan, "what xtm has put there is gone from the next boot on")
+	return s.stop(ctx)
+}
+
+// stop ends what runs in this guest.
+func (s *setupRun) stop(ctx context.Context) error {
+	g, err := setup.LiveGuest(s.machine)
+	if err != nil {
+		return err
+	}
+	out, err := g.Stop(ctx)
+	for _, did := range out.Did {
+		if err := s.say(did); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return &exitError{exitPartly, err, []string{"its target, from Dom0: xl mem-set NAME MIB"}}
+	}
+	return nil
 }

@@ -24,14 +24,17 @@ import (
 func enableCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "enable-tmem",
-		Usage:     "switch tmem on at the next boot of this host, provably, or change nothing",
+		Usage:     "switch tmem on, on a host or in a guest, provably, or change nothing",
 		ArgsUsage: " ",
-		Description: `Run it as root in Dom0. It shows what it will change as a diff, asks, backs the files up,
-has the boot menu made again and proves the word in it; when a step fails, all is restored.
+		Description: `Run it as root, in Dom0 and then in each guest. It shows what it will change as a diff,
+asks, backs the files up, has the boot menu made again and proves the words in it; when a
+step fails, all is restored. A guest is not allowed to shrink itself before it is proved that
+its host has tmem, which the kernel alone does not see.
 
    xtm enable-tmem --dry-run           what it would change
    xtm enable-tmem                     do it, with questions
-   xtm enable-tmem --yes --guests-trusted --dom0-mem 2G
+   xtm enable-tmem --yes --guests-trusted --dom0-mem 2G     on a host
+   xtm enable-tmem --yes --now                              in a guest, without a reboot
    xtm enable-tmem --root /mnt         a system that is mounted there`,
 		Flags: append(setupFlags(),
 			&cli.BoolFlag{Name: "guests-trusted", Usage: "affirm that every guest of this host is trusted"},
@@ -40,6 +43,10 @@ has the boot menu made again and proves the word in it; when a step fails, all i
 			&cli.BoolFlag{Name: "dedup", Usage: "keep equal ephemeral pages once (Xen 4.0.1 to 4.7)"},
 			&cli.StringSliceFlag{Name: "dom0-mem", Usage: "fix Dom0's memory at this `SIZE`, such as 2G"},
 			&cli.StringFlag{Name: "xen-version", Usage: "the `RELEASE` of an image that does not tell its own"},
+			&cli.BoolFlag{Name: "now", Usage: "in a guest: prove and switch on at once, too"},
+			&cli.BoolFlag{Name: "minimal", Usage: "in a guest: write no word that its kernel does not read"},
+			&cli.BoolFlag{Name: "unguarded", Usage: "in a guest: let it shrink from boot on, tmem in the host or not"},
+			&cli.BoolFlag{Name: "no-swap", Usage: "in a guest: go on without a swap area"},
 		),
 		Action: func(c *cli.Context) error {
 			o, err := hostOptionsOf(c)
@@ -50,6 +57,14 @@ has the boot menu made again and proves the word in it; when a step fails, all i
 			if err != nil {
 				return err
 			}
+			if s.role == role.Guest {
+				return s.enableGuest(c.Context, c, env)
+			}
+			for _, name := range guestFlags {
+				if c.IsSet(name) {
+					return &usageError{msg: "--" + name + " is for guests, and this is a host"}
+				}
+			}
 			return s.enableHost(c.Context, o, c.Bool("guests-trusted"))
 		},
 	}
@@ -58,7 +73,7 @@ has the boot menu made again and proves the word in it; when a step fails, all i
 // setupFlags are those of enable-tmem and disable-tmem.
 func setupFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto or host"},
+		&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"},
 		&cli.StringFlag{Name: "root", Usage: "work on the system in this `DIR`; its programs run chrooted", TakesFile: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the changes and stop"},
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask whether to apply the changes"},
@@ -129,7 +144,7 @@ func openSetup(c *cli.Context, env Env, undo bool) (*setupRun, error) {
 	var err error
 	s.role, err = setupRole(s.machine, c.String("role"))
 	if err != nil && undo && s.machine.Offline {
-		s.role, err = role.Host, nil // what was done is on record
+		s.role, err = role.Guest, nil // it may have been Xen's once; what was done is on record
 	}
 	return s, err
 }
@@ -144,11 +159,11 @@ func noInput(r io.Reader) io.Reader {
 // setupRole finds out which side of Xen a machine is on.
 func setupRole(m setup.Machine, said string) (role.Role, error) {
 	switch said {
-	case "host":
-		return role.Host, nil
+	case "host", "guest":
+		return role.Role(said), nil
 	case "auto":
 	default:
-		return "", &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host"}}
+		return "", &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host, guest"}}
 	}
 	if m.Offline {
 		found, err := setup.HasHypervisor(m.Root)
@@ -158,7 +173,7 @@ func setupRole(m setup.Machine, said string) (role.Role, error) {
 		if !found {
 			return "", &exitError{
 				exitNotSupported, fmt.Errorf("there is no Xen in /boot of %s: %w", m.Root, cause.ErrNotSupported),
-				[]string{"if it is a host all the same: --role host"},
+				[]string{"if it is a guest's: --role guest; a host's all the same: --role host"},
 			}
 		}
 		return role.Host, nil
@@ -171,11 +186,6 @@ func setupRole(m setup.Machine, said string) (role.Role, error) {
 		return "", &exitError{
 			exitNotSupported, fmt.Errorf("this does not run under Xen: %s: %w", seen, cause.ErrNotSupported),
 			[]string{"a host whose Xen is installed and not booted: --role host"},
-		}
-	case found == role.Guest:
-		return "", &exitError{
-			exitNotSupported, fmt.Errorf("this is a guest: %s: %w", seen, cause.ErrNotSupported),
-			[]string{"run it in Dom0"},
 		}
 	}
 	return found, nil
@@ -246,7 +256,10 @@ func (s *setupRun) show(plan setup.Plan, nothing string) (done bool, err error) 
 	if err != nil || !s.dryRun {
 		return err != nil, err
 	}
-	return true, s.say("Nothing was changed. Without --dry-run this is written, and then run: " + plan.Command())
+	if command := plan.Command(); command != "" {
+		return true, s.say("Nothing was changed. Without --dry-run this is written, and then run: " + command)
+	}
+	return true, s.say("Nothing was changed. Without --dry-run this is written.")
 }
 
 // affirm asks for a statement that --yes does not make.
@@ -275,7 +288,11 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 		if !s.env.Interactive {
 			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: --dry-run"}}
 		}
-		ok, err := s.ask(ctx, "Apply this and run "+plan.Command()+"? [y/N] ", "y", "yes")
+		question := "Apply this"
+		if command := plan.Command(); command != "" {
+			question += " and run " + command
+		}
+		ok, err := s.ask(ctx, question+"? [y/N] ", "y", "yes")
 		if err != nil {
 			return err
 		}

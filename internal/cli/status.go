@@ -10,6 +10,7 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/finding"
+	"xtm/internal/hostfs"
 	"xtm/internal/render"
 	"xtm/internal/role"
 	"xtm/setup"
@@ -18,7 +19,7 @@ import (
 func statusCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
-		Usage:     "show which link of the chain to tmem is missing on this host",
+		Usage:     "show which link of the chain to tmem is missing on this machine",
 		ArgsUsage: " ",
 		Description: `It changes nothing. It ends with 0 where all is well, with 3 where tmem is possible here and
 something is missing or not to be told, and with 4 where this machine cannot have it.
@@ -26,7 +27,7 @@ something is missing or not to be told, and with 4 where this machine cannot hav
    xtm status
    xtm status --format json`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto or host"},
+			&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
 		},
 		Action: func(c *cli.Context) error {
@@ -53,14 +54,14 @@ something is missing or not to be told, and with 4 where this machine cannot hav
 func readStatus(ctx context.Context, env Env, said string) (setup.Status, error) {
 	side, seen := role.Role(said), "--role says so"
 	switch said {
-	case "host":
+	case "host", "guest":
 	case "auto":
 		var err error
 		if side, seen, err = role.Detect(env.Files); err != nil {
 			return setup.Status{}, err
 		}
 	default:
-		return setup.Status{}, &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host"}}
+		return setup.Status{}, &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host, guest"}}
 	}
 	switch side {
 	case role.Host:
@@ -68,14 +69,28 @@ func readStatus(ctx context.Context, env Env, said string) (setup.Status, error)
 		s.Seen = seen
 		return s, err
 	case role.Guest:
-		return setup.Status{}, &exitError{
-			exitNotSupported, fmt.Errorf("this is a guest: %s: %w", seen, cause.ErrNotSupported), []string{"run it in Dom0"},
-		}
+		s, err := guestStatus(ctx, env)
+		s.Seen = seen
+		return s, err
 	}
 	return setup.Status{}, &exitError{
 		exitNotSupported, fmt.Errorf("this does not run under Xen: %s: %w", seen, cause.ErrNotSupported),
 		[]string{"tmem is a part of Xen, 4.0 to 4.12; elsewhere zswap and zram compress memory"},
 	}
+}
+
+// guestStatus proves the pool only on the running machine, and for root, who
+// may read the counters.
+func guestStatus(ctx context.Context, env Env) (setup.Status, error) {
+	root, ok := env.Files.(hostfs.Root)
+	if !ok || !root.IsHost() || !env.Root {
+		return setup.GuestStatus(ctx, env.Files, nil)
+	}
+	live, err := setup.LiveGuest(setup.Machine{Root: root, Run: env.Run, Now: env.Now})
+	if err != nil {
+		return setup.Status{}, err
+	}
+	return setup.GuestStatus(ctx, env.Files, &live)
 }
 
 func showStatus(env Env, s setup.Status, format string) error {
