@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -92,7 +93,7 @@ const (
 	// maxProofFiles are the files that a proof tries at most.
 	maxProofFiles = 3
 	// maxEntries bounds the search of one folder.
-	maxEntries = 20_000
+	maxEntries = 5_000
 )
 
 // ProofFiles chooses files for Prove: from each of some folders, then from the
@@ -108,7 +109,7 @@ func (d Disk) ProofFiles(ctx context.Context, systems []FileSystem) []string {
 		}
 		if dev, ok := d.device(f.Point); ok {
 			devices[dev] = true
-			folders = append(folders[:len(folders):len(folders)], f.Point)
+			folders = append(slices.Clip(folders), f.Point)
 		}
 	}
 	var out []string
