@@ -61,8 +61,8 @@ type Machine struct {
 	XL    *runtest.Fake
 }
 
-// start is when the clock of XL begins.
-var start = time.Date(2014, 9, 2, 12, 0, 0, 0, time.UTC)
+// Start is when the clock of XL begins.
+var Start = time.Date(2014, 9, 2, 12, 0, 0, 0, time.UTC)
 
 // X10SAE is that host as Dom0: board, processor, VT-d table, Debian, and a root
 // file system on the onboard SATA controller.
@@ -88,7 +88,7 @@ func X10SAE() *Machine {
 			"/sys/bus/pci/drivers/mpt3sas/module":  "../../../../module/mpt3sas",
 			"/sys/bus/pci/drivers/xhci_hcd/module": "../../../../module/xhci_pci",
 		},
-		XL: runtest.New(start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}).
+		XL: runtest.New(Start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}).
 			On("xenstore-ls -f /local/domain/0/backend", runtest.Answer{Stdout: "/local/domain/0/backend = \"\"\n"}),
 	}
 	for _, part := range []fixture{Storage(), Network()} {
