@@ -14,6 +14,9 @@ import (
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
+	"xtm/xen/hypercall"
+	"xtm/xen/libvirt"
+	"xtm/xen/xenstore"
 )
 
 func main() { os.Exit(start()) }
@@ -41,6 +44,9 @@ func start() int {
 		Program:     program,
 		Files:       hostfs.Host,
 		Run:         run.New(os.Environ()),
+		Calls:       &hypercall.Privcmd{},
+		Store:       xenstore.New(xenstore.Local),
+		Libvirt:     libvirt.Local,
 		Now:         time.Now,
 	})
 }

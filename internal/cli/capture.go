@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -10,6 +11,7 @@ import (
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/role"
+	"xtm/xen/hypercall"
 	"xtm/xen/xl"
 )
 
@@ -78,13 +80,13 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 			[]string{"sudo xtm capture " + path},
 		}
 	}
-	rec := capture.Record(capture.Seams{Files: env.Files, Run: env.Run}, capture.Meta{
+	rec := capture.Record(env.seams(), capture.Meta{
 		Schema: capture.Schema, XTM: Version(), Role: role, Begin: env.Now(), Recorded: label,
 	})
 	var unread error
+	var without string
 	if role == capture.Host {
-		seams := rec.Seams()
-		_, unread = xl.New(seams.Run, seams.Files).Snapshot(ctx)
+		without, unread = readHost(ctx, rec.Seams(), redact)
 	}
 	if err := rec.Extras(ctx); err != nil {
 		return err
@@ -93,7 +95,7 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 	if err := c.Write(path); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(env.Stderr, c.Summary()); err != nil {
+	if _, err := fmt.Fprint(env.Stderr, without, c.Summary()); err != nil {
 		return err
 	}
 	if unread != nil {
@@ -102,4 +104,27 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 		}
 	}
 	return nil
+}
+
+// readHost reads the host in both ways, so that the capture has what each of
+// them reads. It names the way that does not work; the error is set where no
+// report can be made of the capture. Redaction leaves hypercalls out.
+func readHost(ctx context.Context, seams capture.Seams, redact bool) (without string, err error) {
+	errCalls := errors.New("there is no way to them")
+	if seams.Calls != nil {
+		_, errCalls = hypercall.New(seams.Calls, seams.Store, seams.Files).Snapshot(ctx)
+	}
+	_, errXL := xl.New(seams.Run, seams.Files).Snapshot(ctx)
+	switch {
+	case errCalls != nil && errXL != nil:
+		return "", neither(errXL, errCalls)
+	case errCalls != nil:
+		without = fmt.Sprintf("recorded without hypercalls: %s\n", errCalls)
+	case errXL != nil:
+		without = fmt.Sprintf("recorded without xl: %s\n", errXL)
+		if redact {
+			err = fmt.Errorf("%w; hypercalls are not recorded with --redact", errXL)
+		}
+	}
+	return without, err
 }

@@ -16,8 +16,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/capture"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
+	"xtm/xen/hypercall"
+	"xtm/xen/libvirt"
 )
 
 // Env is all that a command may know of the world.
@@ -33,7 +36,16 @@ type Env struct {
 	Program        string // xtm's own path, for services that start it; "" is not known
 	Files          hostfs.Files
 	Run            run.Func
-	Now            func() time.Time
+	// Calls and Store are the hypervisor and xenstore; without them xl is used.
+	Calls   hypercall.Caller
+	Store   hypercall.Store
+	Libvirt libvirt.Dialer
+	Now     func() time.Time
+}
+
+// seams are the ways to the machine that a capture can record.
+func (e Env) seams() capture.Seams {
+	return capture.Seams{Files: e.Files, Run: e.Run, Calls: e.Calls, Store: e.Store}
 }
 
 // Run carries out one command line and returns the exit code.

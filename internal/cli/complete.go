@@ -29,7 +29,7 @@ func values(name string) []string {
 	case "role":
 		return []string{"auto", "host", "guest"}
 	case "source", "from":
-		return []string{"auto", "xl"}
+		return []string{"auto", "hypercall", "xl", "libvirt"}
 	case "completion":
 		return []string{"bash", "zsh", "fish"}
 	}

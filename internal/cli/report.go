@@ -34,7 +34,7 @@ reported, and why the rest is missing.
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "source", Aliases: []string{"from"}, Value: "auto",
-				Usage: "auto, xl, a capture, a saved tmem listing or a saved xentop screen", TakesFile: true,
+				Usage: "auto (hypercall, else xl), libvirt, a capture, a saved tmem listing or a saved xentop screen", TakesFile: true,
 			},
 			&cli.BoolFlag{Name: "demo", Usage: "report on a recorded host that comes with xtm"},
 			&cli.DurationFlag{Name: "interval", Usage: "read the host twice, this far apart, and show rates"},
@@ -99,7 +99,7 @@ func reportOptionsOf(c *cli.Context) (reportOptions, error) {
 		return usage("--demo and --source exclude each other")
 	case o.interval > 0 && o.against != "":
 		return usage("--interval and --against exclude each other", "--against compares with the earlier capture instead of waiting")
-	case (o.demo || c.IsSet("source") && o.source != "auto" && o.source != "xl") && (o.interval > 0 || o.every > 0):
+	case (o.demo || c.IsSet("source") && !slices.Contains(values("source"), o.source)) && (o.interval > 0 || o.every > 0):
 		return usage("a recorded host does not change: --interval and --every need a live one",
 			"to compare two captures: xtm report --source LATER --against EARLIER")
 	}

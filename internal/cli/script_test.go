@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"xtm/capture"
 	"xtm/capture/importtest"
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
@@ -19,7 +20,10 @@ import (
 )
 
 // TestMain lets scripts run xtm as a program of its own. XTM_ROOT is the root
-// of its machine, XTM_NOT_ROOT makes its user somebody else.
+// of its machine, XTM_NOT_ROOT makes its user somebody else. XTM_FAKE_HOST is a
+// capture whose files and programs are the machine's; XTM_FAKE_XEN is the release
+// of a hypervisor that answers, or "vendor" for one that speaks an interface of
+// its own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"xtm": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -27,10 +31,22 @@ func TestMain(m *testing.M) {
 		if r := os.Getenv("XTM_ROOT"); r != "" {
 			root = hostfs.Root(r)
 		}
-		code := cli.Run(ctx, cli.Env{
+		env := cli.Env{
 			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			Root: os.Getenv("XTM_NOT_ROOT") == "", Files: root, Run: run.New(os.Environ()), Now: time.Now,
-		})
+			Calls: noXen{}, Store: xenstoreKeys{}, Libvirt: noLibvirt,
+		}
+		if path := os.Getenv("XTM_FAKE_HOST"); path != "" {
+			c, err := capture.Open(path)
+			if err != nil {
+				panic(err)
+			}
+			env.Files, env.Run = c.Seams().Files, c.Seams().Run
+		}
+		if release := os.Getenv("XTM_FAKE_XEN"); release != "" {
+			env.Calls = fakeXen(release)
+		}
+		code := cli.Run(ctx, env)
 		stop()
 		os.Exit(code)
 	}})

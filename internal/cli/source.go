@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"xtm/capture"
@@ -13,6 +14,8 @@ import (
 	"xtm/internal/cause"
 	"xtm/internal/role"
 	"xtm/xen"
+	"xtm/xen/hypercall"
+	"xtm/xen/libvirt"
 	"xtm/xen/saved"
 	"xtm/xen/xl"
 )
@@ -22,25 +25,32 @@ type source interface {
 	Snapshot(ctx context.Context) (xen.Snapshot, error)
 }
 
-// openSource finds the source that the user names: "auto", "xl", or the path
-// of a capture or of one saved text. Its closer is never nil.
+// openSource finds the source that the user names: a live one, or the path of a
+// capture or of one saved text.
 func openSource(env Env, name string) (source, error) {
 	switch {
-	case name == "auto", name == "xl":
+	case slices.Contains(values("source"), name):
 		return liveSource(env, name)
 	case strings.ContainsAny(name, "/.") || exists(name):
 		return recordedSource(name)
 	default:
 		return nil, &usageError{
 			fmt.Sprintf("no source is called %q and no file either", name),
-			[]string{"sources are: auto, xl, or the path of a capture, a saved `xl tmem-list -l -a` or a saved xentop screen"},
+			[]string{"sources are: " + strings.Join(values("source"), ", ") + ", or the path of a capture, a saved `xl tmem-list -l -a` or a saved xentop screen"},
 		}
 	}
 }
 
 // liveSource reads the host that xtm runs on.
 func liveSource(env Env, name string) (source, error) {
-	if name == "auto" {
+	switch name {
+	case "hypercall":
+		return hypercall.New(env.Calls, env.Store, env.Files), nil
+	case "xl":
+		return xl.New(env.Run, env.Files), nil
+	case "libvirt":
+		return libvirt.New(env.Libvirt, libvirt.XenSystem), nil
+	default:
 		found, seen, err := role.Detect(env.Files)
 		switch {
 		case err == nil && found == role.Guest:
@@ -54,7 +64,7 @@ func liveSource(env Env, name string) (source, error) {
 			}
 		}
 	}
-	return xl.New(env.Run, env.Files), nil
+	return &autoSource{seams: env.seams()}, nil
 }
 
 // recordedSource opens what was saved earlier.
@@ -87,12 +97,11 @@ func demoSource() (source, error) {
 	return captureSource{c}, nil
 }
 
-// captureSource runs the ordinary xl source on what was recorded.
+// captureSource runs the ordinary sources on what was recorded.
 type captureSource struct{ c *capture.Capture }
 
 func (s captureSource) Snapshot(ctx context.Context) (xen.Snapshot, error) {
-	seams := s.c.Seams()
-	snap, err := xl.New(seams.Run, seams.Files).Snapshot(ctx)
+	snap, err := (&autoSource{seams: s.c.Seams()}).Snapshot(ctx)
 	snap.Recorded = s.c.Label()
 	return snap, err
 }
