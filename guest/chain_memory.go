@@ -28,13 +28,12 @@ func (c *chain) swap() {
 	case len(areas) == 0:
 		f.Verdict = finding.Bad
 		f.Seen = "no swap area is active: nothing can go to a persistent pool, and a guest that shrinks itself fails to start programs"
-		f.Advice = "It wants swap of its maximum memory, which is written to only when a put is refused:"
+		f.Advice = "It wants a swap area of " + c.maximum() + ", which is written to only when a put is refused. This makes one and enables tmem:"
 		f.Commands = []string{enableSwap}
 	case known && size < shrink:
 		f.Verdict = finding.Warning
 		f.Seen = fmt.Sprintf("%s of swap, and selfballooning can take %s away", kib(size), kib(shrink))
-		f.Advice = "What no longer fits goes nowhere: the guest runs out of memory. Add swap:"
-		f.Commands = []string{enableSwap}
+		f.Advice = "What no longer fits goes nowhere: the guest runs out of memory. Add swap up to " + c.maximum() + "."
 	default:
 		f.Verdict = finding.Good
 		f.Seen = fmt.Sprintf("%s of swap, %s in use", kib(size), kib(used))
@@ -43,6 +42,14 @@ func (c *chain) swap() {
 		}
 	}
 	c.add(f)
+}
+
+// maximum is the memory that the guest can have at most, in words.
+func (c *chain) maximum() string {
+	if z, ok := c.Memory.Or(Memory{}).Zones.Get(); ok {
+		return kib(z.Present.KiB()) + ", the guest's maximum memory"
+	}
+	return "the guest's maximum memory"
 }
 
 // shrinkable is the maximum less the driver's floor: what selfballooning can
@@ -149,10 +156,8 @@ func (c *chain) selfballooning() {
 	}
 	f := finding.Finding{Check: CheckSelfballooning, Subject: "selfballooning"}
 	size := fmt.Sprintf("the guest has %s and its target is %s", kib(b.Current), kib(b.Target))
-	if m, ok := c.Memory.Get(); ok {
-		if z, ok := m.Zones.Get(); ok {
-			size += fmt.Sprintf(", of %s at most", kib(z.Present.KiB()))
-		}
+	if z, ok := c.Memory.Or(Memory{}).Zones.Get(); ok {
+		size += fmt.Sprintf(", of %s at most", kib(z.Present.KiB()))
 	}
 	f.Evidence = append(f.Evidence,
 		finding.Evidence{Name: "current", Value: kib(b.Current), Source: BalloonDir + "/info/current_kb"},

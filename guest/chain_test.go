@@ -170,10 +170,19 @@ func TestChainOfEdits(t *testing.T) {
 		want  finding.Verdict
 		seen  string
 	}{
-		"1 KiB blocks":       {recorded(t, load, 1024), guest.CheckFileSystems, finding.Warning, "cleancache serves none of the mounted file systems: /out (ext4), /mnt (ext4)"},
-		"a recording":        {read(guesttest.Files(t, load)), guest.CheckFileSystems, finding.CouldNotTell, "it is not known whether"},
-		"sixteen of them":    {recorded(t, load, 4096, put("/proc/mounts", manyMounts(16))), guest.CheckFileSystems, finding.Note, "16 file systems want a pool"},
-		"fifteen of them":    {recorded(t, load, 4096, put("/proc/mounts", manyMounts(15))), guest.CheckFileSystems, finding.Good, "cleancache serves /m0 (ext4)"},
+		"1 KiB blocks":    {recorded(t, load, 1024), guest.CheckFileSystems, finding.Warning, "cleancache serves none of the mounted file systems: /out (ext4), /mnt (ext4)"},
+		"a recording":     {read(guesttest.Files(t, load)), guest.CheckFileSystems, finding.CouldNotTell, "it is not known whether"},
+		"sixteen of them": {recorded(t, load, 4096, put("/proc/mounts", manyMounts(16))), guest.CheckFileSystems, finding.Note, "16 file systems want a pool"},
+		"fifteen of them": {recorded(t, load, 4096, put("/proc/mounts", manyMounts(15))), guest.CheckFileSystems, finding.Good, "cleancache serves /m0 (ext4)"},
+		"no swap":         {recorded(t, "xen-4.12/cache1/2-under-load", 4096, put("/proc/zoneinfo", string(zones))), guest.CheckSwap, finding.Bad, "no swap area is active"},
+		"zswap of 3.13": {
+			recorded(t, load, 4096, put("/proc/sys/kernel/osrelease", "3.13.0-170-generic\n"), put("/proc/cmdline", "zswap.enabled=1\n")),
+			guest.CheckZswap, finding.Warning, "replaced the other",
+		},
+		"zswap of 3.13, not known": {
+			recorded(t, load, 4096, put("/proc/sys/kernel/osrelease", "3.13.0-170-generic\n"), remove("/proc/cmdline")),
+			guest.CheckZswap, finding.CouldNotTell, "/proc/cmdline",
+		},
 		"zswap":              {recorded(t, load, 4096, enabled), guest.CheckZswap, finding.Warning, "registered last is offered"},
 		"swap that is large": {recorded(t, load, 4096, put("/proc/zoneinfo", string(zones))), guest.CheckSwap, finding.Good, "selfballooning can take 419,256 KiB away"},
 		"swap that is small": {
@@ -200,6 +209,10 @@ func TestChainOfEdits(t *testing.T) {
 	f := find(t, guest.Chain(recorded(t, load, 4096, put("/proc/zoneinfo", string(zones)))), guest.CheckSelfballooning)
 	if !strings.Contains(f.Seen, "of 523,900 KiB at most") || len(f.Evidence) != 5 {
 		t.Errorf("%+v", f)
+	}
+	f = find(t, guest.Chain(recorded(t, "xen-4.12/cache1/2-under-load", 4096, put("/proc/zoneinfo", string(zones)))), guest.CheckSwap)
+	if !strings.Contains(f.Advice, "523,900 KiB, the guest's maximum memory") {
+		t.Error(f.Advice)
 	}
 }
 

@@ -174,11 +174,16 @@ func FuzzReadNumbers(f *testing.F) {
 				guesttest.Put(m, name, text)
 			}
 		}
-		s := read(m)
-		if b, ok := s.Balloon.Get(); ok && (b.Current < 0 || b.Target < 0) {
+		files := hostfs.FromFS(m)
+		if b, err := guest.ReadBalloon(files); err == nil && (b.Current < 0 || b.Target < 0) {
 			t.Errorf("%+v", b)
 		}
-		guest.Chain(s)
+		if c, err := guest.ReadCleancacheCounters(files, nil); err == nil && (c.Puts != c.SuccGets || c.Puts != c.Invalidates) {
+			t.Errorf("one number became %+v", c)
+		}
+		if h, err := guest.ReadHypervisor(files); err == nil && (h.Major < 0 || h.Major != h.Minor || len(h.Extra) > 16) {
+			t.Errorf("%+v", h)
+		}
 	})
 }
 

@@ -7,24 +7,23 @@ import (
 	"xtm/internal/units"
 )
 
-// Rises are what the counters rose by, or their totals since the guest's start.
-type Rises struct {
+// rises are what the counters rose by, or their totals since the guest's start.
+type rises struct {
 	Counters
-	// Since is "since the guest's start" or "between two readings".
-	Since string
+	since string
 }
 
-func (s State) totals() Rises { return Rises{s.Counters, "since the guest's start"} }
+func (s State) totals() rises { return rises{s.Counters, "since the guest's start"} }
 
 // rises compares with the earlier reading where there is one. A counter that went
 // back, as after a restart in between, makes it the total.
-func (s State) rises() Rises {
+func (s State) rises() rises {
 	total := s.totals()
 	earlier, ok := s.Earlier.Get()
 	if !ok {
 		return total
 	}
-	r := Rises{Since: "between two readings"}
+	r := rises{since: "between two readings"}
 	back := false
 	sub := func(now, then uint64) uint64 {
 		back = back || now < then
@@ -48,12 +47,12 @@ func (s State) rises() Rises {
 
 // came are pages that only a pool can have taken or given: those of the file
 // cache that came back, and those of swap that went or came.
-func (r Rises) came() uint64 {
+func (r rises) came() uint64 {
 	return r.Cleancache.Or(CleancacheCounters{}).SuccGets +
 		r.Frontswap.Or(FrontswapCounters{}).SuccStores + r.Frontswap.Or(FrontswapCounters{}).Loads
 }
 
-func (r Rises) text() string {
+func (r rises) text() string {
 	cc, fs := r.Cleancache.Or(CleancacheCounters{}), r.Frontswap.Or(FrontswapCounters{})
 	out := ""
 	if r.Cleancache.Has() {
@@ -65,7 +64,7 @@ func (r Rises) text() string {
 		}
 		out += fmt.Sprintf("%s of %s swapped pages were taken", group(fs.SuccStores), group(fs.SuccStores+fs.FailedStores))
 	}
-	return out + " " + r.Since
+	return out + " " + r.since
 }
 
 func group(n uint64) string { return units.Group(int64(min(n, 1<<62))) }

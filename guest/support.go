@@ -123,8 +123,8 @@ func answer(yes bool) Answer {
 	return No
 }
 
-// Registered tells whether the kernel offers pages to the driver, and why. That
-// a pool takes them is another question: the kernel says "enabled" on a host
+// Registered tells whether the kernel offers pages to the driver, those of the
+// file cache (Cleancache) or of swap (Frontswap), and why. That a pool takes them is another question: the kernel says "enabled" on a host
 // without tmem too.
 func (s State) Registered(p Part) (Answer, string) {
 	sup := s.Support()

@@ -205,6 +205,9 @@ func ReadBalloon(files hostfs.Files) (Balloon, error) {
 	if !ok {
 		return Balloon{}, fmt.Errorf("read the balloon driver's state: no %s: %w", TargetKiB, cause.ErrNoData)
 	}
-	b.Current, b.Target = units.KiB(min(current, maxPages*4)), units.KiB(min(target, maxPages*4))
+	if current > maxPages*4 || target > maxPages*4 {
+		return Balloon{}, fmt.Errorf("read the balloon driver's state: %d and %d KiB are no sizes of a guest", current, target)
+	}
+	b.Current, b.Target = units.KiB(current), units.KiB(target)
 	return b, nil
 }
