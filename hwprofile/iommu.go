@@ -30,13 +30,14 @@ type IOMMU struct {
 	IVRS *acpi.IVRS `json:"ivrs,omitempty"`
 }
 
-// IOMMUState is one of four, or could_not_tell.
+// IOMMUState is how far up the ladder a machine is.
 type IOMMUState string
 
 // The states, from worse to better.
 const (
 	IOMMUNotOffered IOMMUState = "not_offered" // the firmware describes none
 	IOMMUOff        IOMMUState = "offered_not_used"
+	IOMMUNotUsed    IOMMUState = "not_used" // and whether it is offered could not be told
 	IOMMUOn         IOMMUState = "on"
 	IOMMUUnknown    IOMMUState = "could_not_tell"
 )
@@ -176,7 +177,7 @@ func (s signals) underXen() IOMMU {
 		v.Reason = "the firmware offers one (" + table + "), but Xen does not use it: virt_caps has neither hvm_directio nor pv_directio" + because(line, iommuOff(line)...)
 		v.Remedy = "put iommu=1 on Xen's command line in place of any other iommu= that switches it off, and read why in xl dmesg | grep -i -e iommu -e VT-d; Dom0's own command line has no part in it"
 	default:
-		v.State = IOMMUOff
+		v.State = IOMMUNotUsed
 		v.Reason = "Xen does not use one: virt_caps has neither hvm_directio nor pv_directio; whether the firmware offers one could not be told" + because(line, iommuOff(line)...)
 		v.Remedy = "look for iommu= on Xen's command line, then in the firmware's setup"
 	}

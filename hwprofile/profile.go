@@ -139,7 +139,11 @@ func (p *Profile) readDevices(m Machine) {
 	p.topology = pci.NewTopology(devices)
 	p.Gaps = append(p.Gaps, merged(append(gaps, p.topology.Gaps...))...)
 	p.names, gaps = pci.LoadIDs(m.Files)
-	p.Gaps = append(p.Gaps, gaps...)
+	for _, g := range gaps {
+		if g.Cause != cause.NoData { // a capture has other words for a file that is not there
+			p.Gaps = append(p.Gaps, g)
+		}
+	}
 	p.Names = p.names.Source
 	if m.Names != nil {
 		p.names = p.names.Overlay(m.Names)

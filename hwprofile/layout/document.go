@@ -153,6 +153,8 @@ func iommuWord(i hwprofile.IOMMU) string {
 		text = "not offered"
 	case hwprofile.IOMMUOff:
 		text = "offered, not used"
+	case hwprofile.IOMMUNotUsed:
+		text = "not used"
 	case hwprofile.IOMMUOn:
 		text = "on"
 	case hwprofile.IOMMUUnknown:

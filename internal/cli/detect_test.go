@@ -2,7 +2,10 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,4 +97,64 @@ func withNames(args []string) []string {
 		return append(append([]string{"passthrough"}, names...), args[1:]...)
 	}
 	return append(names, args...)
+}
+
+// TestDetectJSON: the stable form holds what the tables show.
+func TestDetectJSON(t *testing.T) {
+	out, errs, code := detect(t, hwtest.X10SAE(), "--format", "json")
+	var p struct {
+		Schema      int
+		CPU         struct{ Cores, Threads int }
+		IOMMU       struct{ State string }
+		Passthrough []struct{ Address, Answer string }
+	}
+	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 {
+		t.Fatalf("exit %d: %s: %v", code, errs, err)
+	}
+	if p.Schema != 1 || p.CPU.Cores != 4 || p.CPU.Threads != 8 || p.IOMMU.State != "on" || len(p.Passthrough) != 26 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestDetectSave: saved, compared, and a second time nothing to do. Nothing
+// else is written, whatever is asked.
+func TestDetectSave(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "devices.json")
+	for i, want := range []string{"16 devices were saved", "says so already"} {
+		_, errs, code := detect(t, hwtest.X10SAE(), "passthrough", "--save", file)
+		if code != 0 || !strings.Contains(errs, want) {
+			t.Fatalf("run %d: exit %d: %s", i, code, errs)
+		}
+	}
+	out, errs, code := detect(t, hwtest.X10SAE(), "passthrough", "--compare", file)
+	if code != 0 || strings.Count(out, "it is where it was") != 16 {
+		t.Errorf("exit %d: %s%s", code, errs, out)
+	}
+	moved := hwtest.X10SAE()
+	moved.PCI = slices.Clone(moved.PCI)
+	for i := range moved.PCI {
+		if moved.PCI[i].At == "06:00.0" {
+			moved.PCI[i].ID, moved.PCI[i].Sub = "8086:1533", "15d9:1533" // another card in its slot
+		}
+	}
+	out, errs, code = detect(t, moved, "passthrough", "--compare", file)
+	if code != 3 || !strings.Contains(out, "DANGEROUS  0000:06:00.0: it is gone, and its address is now that of") {
+		t.Errorf("exit %d: %s%s", code, errs, out)
+	}
+}
+
+// TestDetectUser: a named device that only root can judge.
+func TestDetectUser(t *testing.T) {
+	m := hwtest.X10SAE()
+	for i := range m.PCI {
+		m.PCI[i].ConfigSize = 64
+	}
+	dir := m.Write(t)
+	var out, errs bytes.Buffer
+	code := cli.Run(t.Context(), cli.Env{
+		Args: []string{"xtm", "detect", "passthrough", "01:00.0"}, Stdout: &out, Stderr: &errs, Files: hostfs.Root(dir), Run: m.XL.Run, Now: time.Now,
+	})
+	if code != 5 || !strings.Contains(out.String(), "could not tell") || strings.Contains(out.String(), "pciback") {
+		t.Errorf("exit %d: %s%s", code, errs.String(), out.String())
+	}
 }
