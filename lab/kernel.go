@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -32,7 +31,11 @@ func unwrapKernel(image []byte) ([]byte, error) {
 			return nil, fmt.Errorf("unpack kernel: %w", err)
 		}
 		z.Multistream(false)
-		return io.ReadAll(z)
+		out, err := io.ReadAll(z)
+		if err != nil {
+			return nil, fmt.Errorf("unpack kernel: %w", err)
+		}
+		return out, nil
 	case bytes.HasPrefix(payload, []byte("\xfd7zXZ\x00")):
 		cmd = exec.Command("xz", "-dc", "--single-stream")
 	default:
@@ -48,7 +51,7 @@ func unwrapKernel(image []byte) ([]byte, error) {
 
 // bzImagePayload finds the compressed kernel by the boot header (Linux
 // Documentation/x86/boot.rst, protocol 2.08): its offset counts from the end of
-// the setup sectors; the last 4 bytes are the length that it unpacks to.
+// the setup sectors. All but gzip are followed by 4 bytes that are not theirs.
 func bzImagePayload(image []byte) ([]byte, bool) {
 	const setupSects, magic, version, payloadOffset, payloadLength = 0x1f1, 0x202, 0x206, 0x248, 0x24c
 	if len(image) < 0x250 || string(image[magic:magic+4]) != "HdrS" ||
@@ -58,10 +61,10 @@ func bzImagePayload(image []byte) ([]byte, bool) {
 	setup := (uint64(image[setupSects]) + 1) * 512
 	from := setup + uint64(binary.LittleEndian.Uint32(image[payloadOffset:]))
 	n := uint64(binary.LittleEndian.Uint32(image[payloadLength:]))
-	if n < 4 || from+n > uint64(len(image)) {
+	if from+n > uint64(len(image)) {
 		return nil, false
 	}
-	return image[from : from+n-4], true
+	return image[from : from+n], true
 }
 
 // modules are kernel modules by name, with - written as _.
@@ -159,7 +162,7 @@ func writeKernel(src, dst string) error {
 		return err
 	}
 	if image, err = unwrapKernel(image); err != nil {
-		return errors.Join(errors.New(src), err)
+		return fmt.Errorf("%s: %w", src, err)
 	}
 	return os.WriteFile(dst, image, 0o644)
 }

@@ -107,7 +107,7 @@ func TestUnwrapKernel(t *testing.T) {
 	w := gzip.NewWriter(&z)
 	_, _ = w.Write(elf)
 	_ = w.Close()
-	payload := append(z.Bytes(), 14, 0, 0, 0)
+	payload := z.Bytes()
 
 	image := make([]byte, 1024)
 	image[0x1f1] = 1 // one setup sector beside the boot sector
