@@ -160,9 +160,14 @@ func TestRefusalsAreReplayed(t *testing.T) {
 			if !strings.Contains(want, c.text) {
 				t.Errorf("%q does not say %q", want, c.text)
 			}
-			c := reopened(t, rec.Capture(begin, capture.Options{}))
-			if got := seen(c.Seams()); got != want {
+			copied := reopened(t, rec.Capture(begin, capture.Options{}))
+			if got := seen(copied.Seams()); got != want {
 				t.Errorf("live    %s\nreplayed %s", want, got)
+			}
+			// What the hypervisor answers is captured, a refusal too.
+			told := strings.Contains(copied.Summary().String(), "not captured: ")
+			if vendor := c.live.Calls == seams.Calls; told == vendor {
+				t.Errorf("summary: %s", copied.Summary())
 			}
 		})
 	}

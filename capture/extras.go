@@ -133,12 +133,18 @@ func (r *Recorder) kernelConfig() {
 	_, _ = files.ReadFile("/proc/config.gz")
 }
 
-// uncaptured lists the extras that a capture does not hold and why.
+// uncaptured lists the files and keys that a capture does not hold and why. A
+// key of xenstore that is not there is nothing missing.
 func (c *Capture) uncaptured() []string {
 	var out []string
 	for k, a := range c.looks {
 		if k.way != wayExists && (a.failure != failure{}) && a.failure.word != "EISDIR" {
 			out = append(out, a.failure.err(k.path).Error())
+		}
+	}
+	for path, k := range c.keys {
+		if (k.failure != failure{}) && k.failure.word != "ENOENT" {
+			out = append(out, k.failure.err(path).Error())
 		}
 	}
 	slices.Sort(out)
