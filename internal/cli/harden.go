@@ -13,11 +13,14 @@ import (
 // harden applies the house rules to every command: the library lets
 // subcommands inherit none of them, and takes a flag behind an argument for
 // another argument.
-func harden(cmds []*cli.Command) {
+func harden(cmds []*cli.Command) { hardenBelow("xtm", cmds) }
+
+func hardenBelow(parent string, cmds []*cli.Command) {
 	for _, c := range cmds {
+		path := parent + " " + c.Name
 		c.UseShortOptionHandling, c.HideHelpCommand = true, true
-		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
-			return &usageError{err.Error(), []string{"see `xtm " + ctx.Command.Name + " --help`"}}
+		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+			return &usageError{err.Error(), []string{"see `" + path + " --help`"}}
 		}
 		c.Description = strings.TrimSpace(c.Description + "\n\n" + exitHelp)
 		if len(c.Subcommands) > 0 {
@@ -26,9 +29,9 @@ func harden(cmds []*cli.Command) {
 				if own != nil && ctx.NArg() == 0 {
 					return own(ctx)
 				}
-				return unknownCommand(ctx, subs)
+				return unknownBelow(path, ctx, subs)
 			}
-			harden(subs)
+			hardenBelow(path, subs)
 			continue
 		}
 		act := c.Action
@@ -36,7 +39,7 @@ func harden(cmds []*cli.Command) {
 			if late := slices.IndexFunc(ctx.Args().Slice(), isFlag); late >= 0 {
 				return &usageError{
 					fmt.Sprintf("flag %s stands behind an argument", run.Quote(ctx.Args().Get(late))),
-					[]string{"write: " + flagsFirst(ctx)},
+					[]string{"write: " + flagsFirst(path, ctx)},
 				}
 			}
 			return act(ctx)
@@ -47,7 +50,7 @@ func harden(cmds []*cli.Command) {
 func isFlag(s string) bool { return strings.HasPrefix(s, "-") && s != "-" }
 
 // flagsFirst rewrites the command line with every flag before the arguments.
-func flagsFirst(ctx *cli.Context) string {
+func flagsFirst(path string, ctx *cli.Context) string {
 	args := ctx.Args().Slice()
 	var flags, rest []string
 	for i := 0; i < len(args); i++ {
@@ -62,7 +65,7 @@ func flagsFirst(ctx *cli.Context) string {
 			flags = append(flags, args[i])
 		}
 	}
-	words := append([]string{"xtm", ctx.Command.Name}, given(ctx)...)
+	words := append(strings.Fields(path), given(ctx)...)
 	words = append(append(words, flags...), rest...)
 	for i, w := range words {
 		words[i] = run.Quote(w)
@@ -100,6 +103,10 @@ func takesValue(flags []cli.Flag, name string) bool {
 
 // unknownCommand names what was not understood and what may have been meant.
 func unknownCommand(ctx *cli.Context, cmds []*cli.Command) error {
+	return unknownBelow("xtm", ctx, cmds)
+}
+
+func unknownBelow(parent string, ctx *cli.Context, cmds []*cli.Command) error {
 	word := ctx.Args().First()
 	if word == "" {
 		return cli.ShowAppHelp(ctx)
@@ -114,7 +121,7 @@ func unknownCommand(ctx *cli.Context, cmds []*cli.Command) error {
 		}
 	}
 	if best != "" {
-		e.hints = append(e.hints, "did you mean `xtm "+best+"`?")
+		e.hints = append(e.hints, "did you mean `"+parent+" "+best+"`?")
 	} else {
 		e.hints = append(e.hints, "commands are: "+strings.Join(names, ", "))
 	}
