@@ -1,10 +1,15 @@
 package kernelbuild
 
 import (
+	"bytes"
+	"compress/gzip"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"xtm/internal/hostfs"
 	"xtm/internal/opt"
 )
 
@@ -45,5 +50,43 @@ func TestCheck(t *testing.T) {
 	}
 	if _, err := Check(Installed{Release: "GNU"}); err == nil {
 		t.Error("a release without numbers was taken")
+	}
+}
+
+func TestFindConfig(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write([]byte("CONFIG_XEN=y\n"))
+	z.Close()
+	files := hostfs.FromFS(fstest.MapFS{
+		"boot/config-4.19.67-tmem":            {Data: []byte("CONFIG_XEN_TMEM=m\n")},
+		"usr/lib/modules/7.2.13+deb14/config": {Data: []byte("CONFIG_XEN=y\n")},
+		"boot/config-bad":                     {Data: []byte("CONFIG_XEN_TMEM=m\n")},
+		"boot/config-5.2.1":                   {Data: []byte("CONFIG_XEN_TMEM\n")},
+		"proc/config.gz":                      {Data: packed.Bytes()},
+	})
+	for _, tc := range []struct {
+		release string
+		running bool
+		path    string
+	}{
+		{"4.19.67-tmem", false, "/boot/config-4.19.67-tmem"},
+		{"7.2.13+deb14", false, "/usr/lib/modules/7.2.13+deb14/config"},
+		{"6.6.6", true, "/proc/config.gz"},
+	} {
+		c, path, err := FindConfig(files, tc.release, tc.running)
+		if err != nil || path != tc.path || len(c.Names()) != 1 {
+			t.Errorf("%s: %s, %v", tc.release, path, err)
+		}
+	}
+	for release, want := range map[string]string{
+		"6.6.6": "looked at /boot/config-6.6.6, /usr/lib/modules/6.6.6/config, /lib/modules/6.6.6/config-6.6.6: no data",
+		"bad":   "no release of a kernel",
+		"5/../": "no release of a kernel",
+		"5.2.1": "/boot/config-5.2.1: read .config: line 1",
+	} {
+		if _, _, err := FindConfig(files, release, false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", release, err)
+		}
 	}
 }

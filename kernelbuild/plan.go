@@ -82,7 +82,7 @@ func NewPlan(f Facts) Plan {
 	p.user(f.Builder.Root)
 	if f.Config == nil {
 		p.add(finding.Bad, "config-missing", f.Target.Release, "no configuration of this kernel was found",
-			"Install the distribution's kernel, or name a .config.", ConfigPaths(f.Target.Release))
+			"Install the distribution's kernel, or name a .config.", ConfigPaths(f.Target.Release, true))
 	}
 	config := p.configure(f)
 	if upstream == "" {
@@ -130,7 +130,8 @@ func (p *Plan) locate(f Facts) string {
 		p.add(finding.Bad, "source-unknown", f.Target.Release, "no package has the running kernel, so no archive is known to have its source",
 			"Name its tree, tarball or .dsc with --source.", OwnerPaths(f.Target.Release))
 	case err != nil:
-		p.add(finding.Bad, "source-unknown", owner.Package, err.Error(), "Name its tree, tarball or .dsc with --source.", nil)
+		why := strings.TrimSuffix(err.Error(), ": "+cause.ErrNotSupported.Error()) // Err says it again
+		p.add(finding.Bad, "source-unknown", owner.Package, why, "Name its tree, tarball or .dsc with --source.", nil)
 	default:
 		p.Source, upstream = &s, s.Upstream
 		p.Routes = Routes(s, f.Options, f.Builder.Offers)

@@ -65,14 +65,3 @@ func Routes(s Source, o Options, offers map[string][]string) []Route {
 	})
 	return routes
 }
-
-// ConfigPaths are where a distribution keeps the configuration of a kernel,
-// best first. Debian moved it from /boot in 2026. It may be compressed.
-func ConfigPaths(release string) []string {
-	return []string{
-		"/boot/config-" + release,
-		"/usr/lib/modules/" + release + "/config",
-		"/lib/modules/" + release + "/config-" + release,
-		"/proc/config.gz",
-	}
-}

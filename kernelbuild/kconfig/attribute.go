@@ -105,8 +105,8 @@ func (p *parser) value(w []word) bool {
 	return true
 }
 
-// depends reads "depends on A", and "depends on A if B" of 7.x, which means
-// that A matters only where B holds.
+// depends reads "depends on A", and "depends on A if B" of 7.x, which is "A or
+// B is n".
 func (p *parser) depends(w []word) bool {
 	e, left, err := parseExpr(w)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *parser) depends(w []word) bool {
 		return false
 	}
 	if cond != nil {
-		e = &Expr{Op: Or, Left: e, Right: &Expr{Op: Not, Left: cond}}
+		e = &Expr{Op: Or, Left: e, Right: &Expr{Op: Equal, Left: cond, Right: &Expr{Name: "n"}}}
 	}
 	switch {
 	case p.def != nil:

@@ -2,7 +2,6 @@ package kconfig
 
 import (
 	"slices"
-	"strings"
 )
 
 // tooHigh finds what raises a symbol above a wish.
@@ -99,7 +98,11 @@ func (x *explainer) blame(c *Expr, need Tristate, depth int) {
 		x.blame(c.Right, need, depth)
 	default:
 		if s := x.tree.Symbols[c.Left.Name]; s != nil && !c.Left.Quoted && c.Left.Op == Leaf {
-			x.step(s, strings.TrimSpace(opText[c.Op])+" "+c.Right.String(), depth)
+			needs := c.Right.Name
+			if c.Op != Equal {
+				needs = opText[c.Op] + " " + c.Right.String()
+			}
+			x.step(s, needs, depth)
 		}
 	}
 }

@@ -19,6 +19,7 @@ const maxConfig = 8 << 20
 type Config struct {
 	lines []string // with their line ends
 	at    map[string]int
+	twice map[string]bool // symbols with several lines
 }
 
 // Change is a symbol that two configurations disagree about. A value is as it
@@ -45,13 +46,16 @@ func ReadConfig(b []byte) (*Config, error) {
 	if len(b) > maxConfig {
 		return nil, fmt.Errorf("read .config: %w: over %d bytes", ErrTooBig, maxConfig)
 	}
-	c := &Config{at: map[string]int{}}
+	c := &Config{at: map[string]int{}, twice: map[string]bool{}}
 	for line := range strings.Lines(string(b)) {
 		name, _, err := setting(line)
 		if err != nil {
 			return nil, fmt.Errorf("read .config: line %d: %w", len(c.lines)+1, err)
 		}
 		if name != "" {
+			if _, again := c.at[name]; again {
+				c.twice[name] = true
+			}
 			c.at[name] = len(c.lines) // as for the kernel, the last one counts
 		}
 		c.lines = append(c.lines, line)
@@ -206,11 +210,11 @@ func (c *Config) Set(name, value string) error {
 
 // dropEarlier removes the lines of a symbol before the last one.
 func (c *Config) dropEarlier(name string) {
-	last, ok := c.at[name]
-	if !ok {
+	if !c.twice[name] {
 		return
 	}
-	for i := last - 1; i >= 0; i-- {
+	delete(c.twice, name)
+	for i := c.at[name] - 1; i >= 0; i-- {
 		if n, _, _ := setting(c.lines[i]); n == name {
 			c.lines = slices.Delete(c.lines, i, i+1)
 			for k, at := range c.at {
@@ -224,7 +228,7 @@ func (c *Config) dropEarlier(name string) {
 
 // Clone returns a copy that can be changed by itself.
 func (c *Config) Clone() *Config {
-	return &Config{lines: slices.Clone(c.lines), at: maps.Clone(c.at)}
+	return &Config{lines: slices.Clone(c.lines), at: maps.Clone(c.at), twice: maps.Clone(c.twice)}
 }
 
 // Merge applies the settings of a fragment in their order, and returns what

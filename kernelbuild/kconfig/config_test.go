@@ -86,10 +86,10 @@ func TestGzip(t *testing.T) {
 	}
 	b.Reset()
 	z.Reset(&b)
-	z.Write(bytes.Repeat([]byte("#\n"), maxConfig))
+	z.Write(bytes.Repeat([]byte("#\n"), maxConfig/2+1))
 	z.Close()
 	if _, err := ReadConfig(b.Bytes()); err == nil {
-		t.Errorf("%d bytes that unpack to %d were read", b.Len(), 2*maxConfig)
+		t.Errorf("%d bytes that unpack to %d were read", b.Len(), maxConfig+2)
 	}
 }
 

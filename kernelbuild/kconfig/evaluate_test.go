@@ -21,6 +21,10 @@ config UNDER
 	tristate "under"
 	depends on TRI
 	default y
+config WHERE_HINTED
+	tristate "where hinted"
+	depends on TRI if HINTED || BOOL
+	default y
 config ONLY_M
 	tristate "only m"
 	depends on m
@@ -92,6 +96,9 @@ endchoice
 		{"select against dependencies, imply not", "CONFIG_MODULES=y\nCONFIG_TRI=y\nCONFIG_SELECTS=m\n", map[string]string{
 			"RAISED": "m", "RAISED_BOOL": "y", "HINTED": "m",
 		}},
+		{"depends on … if: m of the condition is not n", "CONFIG_MODULES=y\nCONFIG_HINTED=m\n", map[string]string{"WHERE_HINTED": "n"}},
+		{"depends on … if: nothing where the condition is n", "CONFIG_MODULES=y\n", map[string]string{"WHERE_HINTED": "y"}},
+		{"depends on … if: limited by what it depends on", "CONFIG_MODULES=y\nCONFIG_HINTED=y\nCONFIG_TRI=m\n", map[string]string{"WHERE_HINTED": "m"}},
 		{"a user's no beats imply", "CONFIG_MODULES=y\nCONFIG_SELECTS=y\n# CONFIG_HINTED is not set\n", map[string]string{"HINTED": "n", "RAISED": "n"}},
 		{"what a compiler said is kept", "CONFIG_VERSION=120200\nCONFIG_COMPILER=y\nCONFIG_COMPUTED_BY_COMPILER=y\n", map[string]string{
 			"VERSION": "120200", "NEW": "y", "OLDER": "n", "NAME": "deb", "IS_DEB": "y", "COMPILER": "y", "COMPUTED_BY_COMPILER": "y",

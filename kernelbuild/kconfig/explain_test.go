@@ -139,6 +139,11 @@ func TestExplain(t *testing.T) {
 			Request{Symbol: "CRYPTO_LZO", Value: "n"},
 			"CRYPTO_LZO=n forced y; ZSWAP is y needs n (mm/Kconfig:10, line 14)",
 		},
+		{
+			"computed, and right as long as ZSWAP stays", "6.1", "",
+			Request{Symbol: "FRONTSWAP", Value: "y"},
+			"FRONTSWAP=y holds y",
+		},
 		{"off and undefined", "7.2", "", Request{Symbol: "FRONTSWAP", Value: "n"}, "FRONTSWAP=n holds "},
 		{
 			"the result of a choice", "6.1", "",

@@ -23,7 +23,7 @@ const (
 	GreaterEqual
 )
 
-var opText = [...]string{Not: "!", And: " && ", Or: " || ", Equal: "=", Unequal: "!=", Less: "<", LessEqual: "<=", Greater: ">", GreaterEqual: ">="}
+var opText = [...]string{And: " && ", Or: " || ", Equal: "=", Unequal: "!=", Less: "<", LessEqual: "<=", Greater: ">", GreaterEqual: ">="}
 
 // Expr is a condition or a value in a Kconfig file. A nil *Expr is "always".
 // Expressions are shared between symbols of one menu: they are never changed.
@@ -66,27 +66,25 @@ func (e *Expr) write(b *strings.Builder, outer Op) {
 	if b.Len() > 2000 {
 		return
 	}
-	switch e.Op {
-	case Leaf:
-		if e.Quoted {
-			b.WriteString(quote(e.Name))
-		} else {
-			b.WriteString(e.Name)
-		}
-	case Not:
+	parens := outer >= Equal && e.Op != Leaf || outer == Not && e.Op > Not || outer == And && e.Op == Or
+	if parens {
+		b.WriteByte('(')
+	}
+	switch {
+	case e.Op == Leaf && e.Quoted:
+		b.WriteString(quote(e.Name))
+	case e.Op == Leaf:
+		b.WriteString(e.Name)
+	case e.Op == Not:
 		b.WriteByte('!')
 		e.Left.write(b, Not)
 	default:
-		parens := outer == Not || outer == And && e.Op == Or
-		if parens {
-			b.WriteByte('(')
-		}
 		e.Left.write(b, e.Op)
 		b.WriteString(opText[e.Op])
 		e.Right.write(b, e.Op)
-		if parens {
-			b.WriteByte(')')
-		}
+	}
+	if parens {
+		b.WriteByte(')')
 	}
 }
 
@@ -170,20 +168,21 @@ func (p *exprParser) not() (*Expr, error) {
 		e, err := p.not()
 		return &Expr{Op: Not, Left: e}, err
 	}
-	if p.accept("(") {
-		e, err := p.or()
-		if err == nil && !p.accept(")") {
-			err = fmt.Errorf("%w: no closing parenthesis", errExpr)
-		}
-		return e, err
+	if !p.accept("(") {
+		return p.comparison(p.leaf())
 	}
-	return p.comparison()
+	e, err := p.or()
+	if err == nil && !p.accept(")") {
+		err = fmt.Errorf("%w: no closing parenthesis", errExpr)
+	}
+	return p.comparison(e, err)
 }
 
 var comparisons = map[string]Op{"=": Equal, "!=": Unequal, "<": Less, "<=": LessEqual, ">": Greater, ">=": GreaterEqual}
 
-func (p *exprParser) comparison() (*Expr, error) {
-	left, err := p.leaf()
+// comparison reads what may follow its left side. Kconfig compares symbols only;
+// "(A || B)=n" is how "depends on … if A || B" is kept.
+func (p *exprParser) comparison(left *Expr, err error) (*Expr, error) {
 	if err != nil || len(p.words) == 0 || p.words[0].quoted {
 		return left, err
 	}

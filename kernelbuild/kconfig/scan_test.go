@@ -189,6 +189,7 @@ func FuzzKconfig(f *testing.F) {
 		}
 	}
 	f.Add("config A\n\tselect A\n\tdepends on A\nchoice\nconfig B\n\ttristate\"b\"\nendchoice\n")
+	f.Add("config A\n\tdepends on B if !C\n\tdepends on (D = E || F) if (G && H)\n")
 	f.Add("if \"$(\nconfig A\n bool \"$(x\" \\\n if A<=1")
 	f.Fuzz(func(t *testing.T, text string) {
 		tree := scanText(t, map[string]string{"Kconfig": text})
