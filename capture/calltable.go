@@ -11,13 +11,13 @@ import (
 
 // call.tsv has a hypercall a line, with its request: buffers as of type buffer,
 // and where in the first the address of the second goes. What stood in them
-// afterwards is in call/STEM.main and call/STEM.data. Value is the answer.
+// afterwards is in call/STEM.struct and call/STEM.data. Value is the answer.
 //
-//	stem	op	sub	main	data	at	value	begin	took	error	text
+//	stem	op	sub	struct	data	at	value	begin	took	error	text
 //	001-xen_version-0	17	0	-	-	0	262156	2026-11-22T13:35:22Z	3µs
 //	004-sysctl-6	35	0	136:0600000012000000000000008000	20480:a5	16	0	2026-11-22T13:35:22Z	9µs
 //	001-xen_version-0	17	0	-	-	0	0	0001-01-01T00:00:00Z	0s	absent	"open /dev/xen/privcmd: no such file or directory"
-const callHeader = "stem\top\tsub\tmain\tdata\tat\tvalue\tbegin\ttook\terror\ttext"
+const callHeader = "stem\top\tsub\tstruct\tdata\tat\tvalue\tbegin\ttook\terror\ttext"
 
 // callRow is a line of call.tsv with the name of its files.
 type callRow struct {
@@ -28,7 +28,7 @@ type callRow struct {
 func callRows(calls []called) []callRow {
 	rows := make([]callRow, len(calls))
 	for i, c := range calls {
-		rows[i] = callRow{stem(i, []string{c.ask.String()}), c}
+		rows[i] = callRow{stem(i, []string{c.String()}), c}
 	}
 	return rows
 }
@@ -88,22 +88,22 @@ func parseCalls(b []byte) ([]callRow, error) {
 	return rows, err
 }
 
-// files are the answered buffers of a call, by the ends of their names.
-func (r *callRow) files() map[string]struct {
+// memory is a buffer before and after the call.
+type memory struct {
 	asked    buffer
 	answered *[]byte
-} {
-	type file = struct {
-		asked    buffer
-		answered *[]byte
-	}
-	out := map[string]file{}
+}
+
+// files are the buffers that a call has, by the names of their files: none where
+// it failed.
+func (r *callRow) files() map[string]memory {
+	out := map[string]memory{}
 	if r.failure != (failure{}) {
 		return out
 	}
-	for end, f := range map[string]file{".main": {r.ask.main, &r.called.main}, ".data": {r.ask.data, &r.called.data}} {
-		if f.asked != noBuffer {
-			out["call/"+r.stem+end] = f
+	for end, m := range map[string]memory{".struct": {r.ask.main, &r.main}, ".data": {r.ask.data, &r.data}} {
+		if m.asked != noBuffer {
+			out["call/"+r.stem+end] = m
 		}
 	}
 	return out
@@ -116,8 +116,8 @@ func (c *Capture) encodeCalls(put func(string, []byte) error) error {
 	}
 	rows := callRows(c.calls)
 	for _, r := range rows {
-		for name, f := range r.files() {
-			if err := put(name, *f.answered); err != nil {
+		for name, m := range r.files() {
+			if err := put(name, *m.answered); err != nil {
 				return err
 			}
 		}
@@ -137,15 +137,15 @@ func (c *Capture) decodeCalls(take func(string) ([]byte, error)) error {
 		return err
 	}
 	for _, r := range rows {
-		for name, f := range r.files() {
+		for name, m := range r.files() {
 			b, err := take(name)
 			if err != nil {
 				return err
 			}
-			if size, _, _ := f.asked.parse(); size != len(b) {
+			if size, _, _ := m.asked.parse(); size != len(b) {
 				return fmt.Errorf("%s has %d bytes, and its request had %d", name, len(b), size)
 			}
-			*f.answered = b
+			*m.answered = b
 		}
 		c.calls = append(c.calls, r.called)
 	}

@@ -79,7 +79,7 @@ func TestLostCallsAreNoticed(t *testing.T) {
 			e["xenstore.tsv"] = e["xenstore.tsv"][:bytes.LastIndexByte(e["xenstore.tsv"][:len(e["xenstore.tsv"])-1], '\n')+1]
 		}, "4 keys"},
 		"a buffer's end":    {func(e entries) { e["call/002-sysctl-6.data"] = e["call/002-sysctl-6.data"][1:] }, "8999 bytes, and its request had 9000"},
-		"a buffer too many": {func(e entries) { e["call/003-sysctl-7.main"] = nil }, "call/003-sysctl-7.main is in no table"},
+		"a buffer too many": {func(e entries) { e["call/003-sysctl-7.struct"] = nil }, "call/003-sysctl-7.struct is in no table"},
 		"their number": {func(e entries) {
 			e["meta.json"] = bytes.Replace(e["meta.json"], []byte(`"calls": 3`), []byte(`"calls": -3`), 1)
 		}, "meta.json says -3"},

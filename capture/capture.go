@@ -9,7 +9,7 @@
 //	root.tsv       one look at a path a line: path, look, outcome, detail
 //	root/…         the files that could be read, at their paths
 //	call.tsv       one hypercall a line: stem, request, value, begin, took, error
-//	call/STEM.main what then stood in its memory; call/STEM.data in its second buffer
+//	call/STEM.struct what then stood in its memory; call/STEM.data in its second buffer
 //	xenstore.tsv   one key a line: path, outcome, value
 //
 // Links, listings and failures stand in root.tsv only, so that a capture holds
