@@ -109,6 +109,8 @@ func TestPlanForTmem(t *testing.T) {
 		{Symbol: "BUILD_SALT", Old: `"4.19.0-6-amd64"`, New: `""`},
 		{Symbol: "CLEANCACHE", Old: "n", New: "y"},
 		{Symbol: "DEBUG_INFO", Old: "y", New: "n"},
+		{Symbol: "MODULE_SIG_KEY", Old: `""`, New: `"certs/signing_key.pem"`},
+		{Symbol: "SYSTEM_TRUSTED_KEYS", Old: `"debian/certs/debian-uefi-certs.pem"`, New: `""`},
 		{Symbol: "XEN_SELFBALLOONING", Old: "", New: "y"},
 		{Symbol: "ZSWAP", Old: "y", New: "n"},
 	}
@@ -348,7 +350,7 @@ func TestNeeds(t *testing.T) {
 		tree units.Bytes
 	}{
 		{"no configuration, debug information", whole, 2, 1500<<20 + 6300*2500<<10},
-		{"a small configuration", f, 2, 1500<<20 + 16*350<<10},
+		{"a small configuration", f, 2, 1500<<20 + 18*350<<10},
 		{"little memory", Facts{Builder: Builder{CPUs: 4, Memory: 1 << 20}}, 1, 1500<<20 + 6300*350<<10},
 	} {
 		n := estimate(tc.f)
@@ -358,5 +360,67 @@ func TestNeeds(t *testing.T) {
 		if n.FromSeconds > n.ToSeconds || n.ToSeconds == 0 {
 			t.Errorf("%s: %d to %d seconds", tc.name, n.FromSeconds, n.ToSeconds)
 		}
+	}
+}
+
+func TestPlanBeforeTheTreeIsThere(t *testing.T) {
+	f := buster(t)
+	f.Tree, f.Builder.Offers = nil, nil
+	p := NewPlan(f)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if p.Judgement.Holds || p.Judgement.Impossible || p.Names.Release != "4.19.67-tmem" {
+		t.Errorf("%+v, %+v", p.Judgement, p.Names)
+	}
+	for _, f := range p.Judgement.Findings {
+		if f.Check != "symbol-not-known-yet" || f.Verdict != finding.CouldNotTell {
+			t.Errorf("%+v", f)
+		}
+	}
+	// The tree changes what is known, not what is written.
+	if diff := cmp.Diff(NewPlan(buster(t)).Changes, p.Changes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPlanOfAFragment(t *testing.T) {
+	for _, tc := range []struct {
+		text  string
+		check string
+		is    error
+	}{
+		// A promptless symbol in a fragment is fine as long as the tree agrees.
+		{"CONFIG_XEN_TMEM=m\nCONFIG_CLEANCACHE=y\n", "symbol-holds", nil},
+		{"CONFIG_XEN_TMEM=y\n", "symbol-computed", ErrPlan},
+		{"CONFIG_CLEANCACHE=m\n", "symbol-wrong-type", cause.ErrNotSupported},
+		{"CONFIG_NO_SUCH_THING=y\n", "symbol-undefined", cause.ErrNotSupported},
+		{"# CONFIG_NO_SUCH_THING is not set\n", "symbol-holds", nil},
+	} {
+		fragment, err := kconfig.ReadConfig([]byte(tc.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := buster(t)
+		f.Options.Profile = FragmentProfile("my.config", "-mine", fragment)
+		p := NewPlan(f)
+		if err := p.Err(); !errors.Is(err, tc.is) || (err == nil) != (tc.is == nil) {
+			t.Errorf("%q: %v", tc.text, err)
+		}
+		if !slices.Contains(checks(p.Judgement.Findings, finding.Good), tc.check) {
+			t.Errorf("%q: %+v", tc.text, p.Judgement.Findings)
+		}
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	for _, name := range Profiles() {
+		p := profile(t, name)
+		if n, err := Name("4.19.67", p.Suffix, "", "amd64"); err != nil || p.Name != name || len(p.Requests) == 0 {
+			t.Errorf("%s: %+v, %v", name, n, err)
+		}
+	}
+	if _, err := ProfileNamed("fast"); !errors.Is(err, cause.ErrNoData) {
+		t.Error(err)
 	}
 }

@@ -110,7 +110,7 @@ func TestMergeAndDiff(t *testing.T) {
 }
 
 func TestEnabledCounts(t *testing.T) {
-	if y, m := read(t, "config-4.19.0-6-amd64").Enabled(); y != 12 || m != 4 {
+	if y, m := read(t, "config-4.19.0-6-amd64").Enabled(); y != 14 || m != 4 {
 		t.Errorf("%d y, %d m", y, m)
 	}
 }
