@@ -129,7 +129,7 @@ func (h *Hypervisor) noTmem() error {
 	if h.tmem != nil {
 		return nil
 	}
-	return fmt.Errorf("ask Xen %s for tmem: 4.12 was the last release with it: %w", h.Version, cause.ErrNotSupported)
+	return fmt.Errorf("tmem was removed in Xen 4.13 and this is %s: %w", h.Version, cause.ErrNotSupported)
 }
 
 const (

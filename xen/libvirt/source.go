@@ -1,6 +1,7 @@
 // Package libvirt reads a Xen host through libvirtd. It is the poorest of the
 // sources and chosen only by name: libvirt's Xen driver knows the domains that
-// libvirt started, and no others, and it knows nothing of tmem.
+// libvirt started, and no others, not what Xen limits them to, and nothing of
+// tmem.
 package libvirt
 
 import (
@@ -203,25 +204,20 @@ func (r *reader) domain(dom golibvirt.Domain) (xen.Domain, error) {
 		ID: opt.Of(units.DomID(dom.ID)), Name: domkeys.Name(dom.Name),
 		UUID: fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]),
 	}
-	state, limit, current, vcpus, cpu, err := r.l.DomainGetInfo(dom)
+	state, promised, current, vcpus, cpu, err := r.l.DomainGetInfo(dom)
 	if err != nil {
 		return d, err
 	}
 	d.State = stateOf(golibvirt.DomainState(state))
 	d.Current = kib(current)
-	if d.Unlimited = limit >= noLimit; !d.Unlimited {
-		d.Limit = kib(limit)
+	// Seen on Xen 4.17 with libvirt 9.0: what libvirt calls the maximum is that
+	// of its definition, 524,288 KiB where Xen's max_pages was 263,168.
+	if promised < noLimit {
+		d.StaticMax = kib(promised)
 	}
 	d.VCPUs = opt.Of(int(vcpus))
 	if cpu < 1<<63 {
 		d.CPUTime = opt.Of(time.Duration(cpu))
-	}
-	promised, err := r.l.DomainGetMaxMemory(dom)
-	if err != nil {
-		return d, err
-	}
-	if promised < noLimit {
-		d.StaticMax = kib(promised)
 	}
 	kind, err := r.l.DomainGetOsType(dom)
 	d.Type = typeOf(kind)
@@ -263,6 +259,7 @@ func typeOf(os string) string {
 func (r *reader) limits() {
 	r.gap("domains that libvirt did not start", fmt.Errorf(
 		"libvirt's Xen driver does not list those that xl or another toolstack started, so that sums over domains may lack them: %w", cause.ErrNotSupported))
+	r.gap("limits of domains", fmt.Errorf("libvirt shows the maximum that a domain was promised, not the one that Xen enforces now: %w", cause.ErrNotSupported))
 	r.gap("tmem listing", fmt.Errorf("libvirt knows nothing of tmem: %w", cause.ErrNotSupported))
 	for i := range r.snap.Gaps {
 		if g := &r.snap.Gaps[i]; g.Cause == cause.NotSupported {

@@ -51,15 +51,15 @@ func TestRealLibvirtd(t *testing.T) {
 	want := []xen.Domain{
 		{
 			Name: "Domain-0", UUID: "00000000-0000-0000-0000-00000000000f", Type: "pv", State: xen.State{Running: true},
-			Current: kib(1045212), Limit: kib(1048576), StaticMax: kib(1048576), VCPUs: opt.Of(2),
+			Current: kib(1045212), StaticMax: kib(1048576), VCPUs: opt.Of(2),
 		},
 		{
 			Name: "web", UUID: "1d9f7584-e679-11f1-971d-5fe415631a83", Type: "pv", State: xen.State{Running: true},
-			Current: kib(376892), Limit: kib(525312), StaticMax: kib(525312), VCPUs: opt.Of(2),
+			Current: kib(376892), StaticMax: kib(525312), VCPUs: opt.Of(2),
 		},
 		{
 			Name: "db", UUID: "22f6872a-e679-11f1-b8bf-2183b6966cf5", Type: "pv", State: xen.State{Running: true},
-			Current: kib(323448), Limit: kib(410624), StaticMax: kib(410624), VCPUs: opt.Of(1),
+			Current: kib(323448), StaticMax: kib(410624), VCPUs: opt.Of(1),
 		},
 	}
 	// The test driver numbers them as it likes, makes up their CPU time, and calls
@@ -81,7 +81,7 @@ func TestRealLibvirtd(t *testing.T) {
 	for _, g := range got.Gaps {
 		what[g.What] = g.Cause == cause.NotSupported && g.Advice != ""
 	}
-	if !what["domains that libvirt did not start"] || !what["tmem listing"] {
+	if !what["domains that libvirt did not start"] || !what["tmem listing"] || !what["limits of domains"] {
 		t.Errorf("gaps: %+v", got.Gaps)
 	}
 	if got.Source != "libvirt" || got.Tmem.Has() || got.TmemState.Answer != xen.TmemUnknown || got.Begin.IsZero() || got.End.Before(got.Begin) {
@@ -199,11 +199,15 @@ func TestServersThatAreNone(t *testing.T) {
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			limit := 10 * time.Second
+			if c.timeout {
+				limit = 300 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			start := time.Now()
 			_, err := libvirt.New(serve(c.handle), libvirt.XenSystem).Snapshot(ctx)
-			if took := time.Since(start); err == nil || took > 2*time.Second {
+			if took := time.Since(start); err == nil || took > limit+5*time.Second {
 				t.Errorf("%v after %s", err, took)
 			}
 			if errors.Is(err, context.DeadlineExceeded) != c.timeout {
