@@ -104,7 +104,7 @@ func seen(release string, a kconfig.Answer) string {
 	case kconfig.Undefined:
 		return wanted + "; " + a.Symbol + " is not defined in Linux " + release + lastWords(a.Symbol)
 	case kconfig.WrongType:
-		return wanted + ", which is no value for it" + at
+		return wanted + ", which is no " + string(a.Type) + at
 	}
 	s := wanted + ", would be " + a.Becomes + at
 	if !a.Prompted {

@@ -8,6 +8,7 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/finding"
+	"xtm/internal/units"
 	"xtm/kernelbuild/kconfig"
 )
 
@@ -102,6 +103,10 @@ func NewPlan(f Facts) Plan {
 	f.Config = config
 	p.Needs = estimate(f)
 	p.Findings = append(p.Findings, judgeSpace(p.Needs, f.Builder.Folders)...)
+	if f.Builder.Memory < jobBytes {
+		p.add(finding.Warning, "memory-short", "memory", fmt.Sprintf("%s MiB available, and one job at a time can take %s MiB",
+			units.Group(int64(f.Builder.Memory>>20)), units.Group(jobBytes>>20)), "Add swap or memory: the linker may be killed.", nil)
+	}
 	p.install(series, f, config)
 	p.arguments(f, series)
 	return p

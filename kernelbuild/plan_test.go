@@ -264,6 +264,18 @@ func TestPlanListsAllMissingPackagesInOneLine(t *testing.T) {
 	}
 }
 
+func TestPlanWarns(t *testing.T) {
+	f := buster(t)
+	f.Builder.Root, f.Builder.Memory, f.Builder.Compilers = true, 512<<20, []Compiler{{"gcc-11", "11.3.0"}}
+	p := NewPlan(f)
+	if diff := cmp.Diff([]string{"builds-as-root", "memory-short"}, checks(p.Findings, finding.Note)); diff != "" || p.Err() != nil {
+		t.Errorf("%v: %s", p.Err(), diff)
+	}
+	if got := strings.Join(p.Make, " "); !strings.Contains(got, "-j1 ") || !strings.Contains(got, "CC=gcc-11 HOSTCC=gcc-11") {
+		t.Errorf("make %s", got)
+	}
+}
+
 func TestPlanForXenGuestOnDebian12(t *testing.T) {
 	f := buster(t)
 	f.Target.Release, f.Target.DpkgVersion, f.Config, f.Tree = "6.1.0-56-amd64", "1.21.22", config(t, "6.1.0-56-amd64"), tree(t, "6.1", "6.1.192")

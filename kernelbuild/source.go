@@ -1,7 +1,7 @@
-// Package kernelbuild plans and builds a kernel package: it finds the source of
-// the kernel that runs, tells what stands in the way before anything is
-// fetched, and knows what tmem needs. Everything here but ReadTree works on
-// facts that are handed in.
+// Package kernelbuild plans a kernel package: it finds the source of the kernel
+// that runs, tells what stands in the way before anything is fetched, and knows
+// what tmem needs. ReadTree and FindConfig read files; all else works on facts
+// that are handed in.
 package kernelbuild
 
 import (

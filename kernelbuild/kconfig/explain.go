@@ -39,6 +39,8 @@ type Answer struct {
 	Outcome Outcome
 	// Becomes is the value under the wished configuration; "" if undefined.
 	Becomes string
+	// Type is the symbol's; Untyped if undefined.
+	Type Type
 	// Pos is where the symbol is defined; zero if undefined.
 	Pos Pos
 	// Prompted tells whether a user can set the symbol.
@@ -165,7 +167,7 @@ func (x *explainer) answer(r Request) Answer {
 		return a
 	}
 	got := x.of(s)
-	a := Answer{Request: r, Becomes: got.text, Pos: s.Pos(), Prompted: s.Prompted(), Guess: got.guess}
+	a := Answer{Request: r, Becomes: got.text, Type: s.Type, Pos: s.Pos(), Prompted: s.Prompted(), Guess: got.guess}
 	want, logical := tristateOf(r.Value)
 	switch {
 	case !s.Type.takes(r.Value) && (!r.Computed || !logical || !s.Type.logical()):
