@@ -31,24 +31,24 @@ type Commands struct {
 	NowUndo []string `json:"now_undo,omitempty"`
 }
 
-// Refusal says why there are no commands for a device.
-type Refusal struct {
+// RefusedError says why there are no commands for a device.
+type RefusedError struct {
 	why   string
 	cause error
 }
 
-func (r *Refusal) Error() string { return r.why }
+func (r *RefusedError) Error() string { return r.why }
 
 // Unwrap is cause.ErrNotSupported, cause.ErrNeedsRoot or cause.ErrNoData; nil
 // where a user may insist.
-func (r *Refusal) Unwrap() error { return r.cause }
+func (r *RefusedError) Unwrap() error { return r.cause }
 
 func refuse(cause error, format string, args ...any) error {
-	return &Refusal{fmt.Sprintf(format, args...), cause}
+	return &RefusedError{fmt.Sprintf(format, args...), cause}
 }
 
 // Commands returns the lines for some devices and those that must go along.
-// The error is a *Refusal: which device is in the way, why, and under which
+// The error is a *RefusedError: which device is in the way, why, and under which
 // names a user may insist.
 func (p *Profile) Commands(of []pci.Address, force []Guard) (Commands, error) {
 	var c Commands
@@ -57,16 +57,13 @@ func (p *Profile) Commands(of []pci.Address, force []Guard) (Commands, error) {
 		a := todo[0]
 		todo = todo[1:]
 		r := p.readiness(a)
-		d := p.Device(a)
 		switch {
 		case r == nil:
 			return Commands{}, refuse(cause.ErrNoData, "no device has the address %s", a)
 		case slices.Contains(c.Devices, a):
 			continue
-		case r.Impossible && !(slices.Contains(force, GuardGroup) && part(d.Class) != ""):
-			return Commands{}, refuse(cause.ErrNotSupported, "%s cannot go to a guest: %s", a, r.first())
 		case r.Impossible:
-			continue // what cannot be kept apart stays, as the user insists
+			return Commands{}, refuse(cause.ErrNotSupported, "%s cannot go to a guest: %s", a, r.first())
 		case r.Answer == Unknown:
 			return Commands{}, refuse(cause.ErrNeedsRoot, "whether %s can go to a guest could not be told: %s", a, r.first())
 		}
@@ -115,8 +112,9 @@ func (r *Readiness) first() string {
 
 func (p *Profile) fill(c *Commands) {
 	options := ""
-	if slices.Contains(c.Forced, GuardRMRR) && !(p.Xen != nil && p.Xen.Version.Before(4, 6)) {
-		options = ",rdm_policy=relaxed" // before 4.6 there was no such key, and no such refusal
+	// Before 4.6 there was no such key, and no such refusal.
+	if slices.Contains(c.Forced, GuardRMRR) && (p.Xen == nil || !p.Xen.Version.Before(4, 6)) {
+		options = ",rdm_policy=relaxed"
 	}
 	var hide strings.Builder
 	quoted := make([]string, 0, len(c.Devices))

@@ -18,7 +18,7 @@ func (u *uses) consoles() {
 			u.add(u.p.Devices[i].Address, GuardBootVGA, "the firmware's display")
 		}
 	}
-	for _, name := range strings.Fields(u.text("/sys/class/tty/console/active")) {
+	for name := range strings.FieldsSeq(u.text("/sys/class/tty/console/active")) {
 		if to, err := u.files.Readlink("/sys/class/tty/" + name); err == nil {
 			if a, ok := pciOf(to); ok {
 				u.add(a, GuardConsole, "Linux' console", name)
@@ -35,7 +35,7 @@ func (u *uses) consoles() {
 // and com1=115200,8n1,amt search for one, com1=115200,8n1,0xf0e0,19 names its
 // ports (docs/misc/xen-command-line.pandoc).
 func (u *uses) xenConsole(line string) {
-	for _, w := range strings.Fields(line) {
+	for w := range strings.FieldsSeq(line) {
 		settings, ok := strings.CutPrefix(w, "com1=")
 		if !ok {
 			settings, ok = strings.CutPrefix(w, "com2=")

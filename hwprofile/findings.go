@@ -68,17 +68,33 @@ func (p *Profile) judgeSMT(files hostfs.Files) (finding.Finding, bool) {
 	}
 	if p.Role != role.Host {
 		// Linux says for itself what it does about it.
-		for _, bug := range []string{"l1tf", "mds"} {
-			if b, err := files.ReadFile("/sys/devices/system/cpu/vulnerabilities/" + bug); err == nil && !strings.Contains(string(b), "SMT vulnerable") {
-				f.Verdict, f.Seen = finding.Note, bug+": "+strings.TrimSpace(string(b))
-				return f, true
-			}
+		if said, reaches := mitigated(files); said != "" && !reaches {
+			f.Verdict, f.Seen = finding.Note, "two threads share a core; Linux says: "+said
+			return f, true
 		}
 	}
 	f.Verdict = finding.Warning
 	f.Seen = fmt.Sprintf("two threads share a core, and the processor has %s: a guest may read what runs beside it", strings.Join(leaks, " and "))
 	f.Advice = "where guests do not trust each other, put smt=0 on Xen's command line (4.12, and older with the corrections of XSA-273); it halves the threads"
 	return f, true
+}
+
+// mitigated reads what Linux says of both leaks, and whether one of them reaches
+// the thread beside:
+//
+//	Mitigation: Clear CPU buffers; SMT vulnerable
+//
+// (/sys/devices/system/cpu/vulnerabilities/mds, Linux 5.1 and later.)
+func mitigated(files hostfs.Files) (said string, reaches bool) {
+	var parts []string
+	for _, bug := range []string{"l1tf", "mds"} {
+		if b, err := files.ReadFile("/sys/devices/system/cpu/vulnerabilities/" + bug); err == nil {
+			text := strings.TrimSpace(string(b))
+			parts = append(parts, bug+": "+text)
+			reaches = reaches || strings.Contains(text, "SMT vulnerable") || strings.HasPrefix(text, "Vulnerable")
+		}
+	}
+	return strings.Join(parts, "; "), reaches
 }
 
 func (p *Profile) unknownCores() string {
@@ -155,11 +171,9 @@ func (p *Profile) judgeDom0Mem() (finding.Finding, bool) {
 	if p.Role != role.Host {
 		return f, false
 	}
-	line := ""
 	if p.Xen != nil {
-		var known bool
-		if line, known = p.Xen.CommandLine.Get(); known {
-			for _, w := range strings.Fields(line) {
+		if line, known := p.Xen.CommandLine.Get(); known {
+			for w := range strings.FieldsSeq(line) {
 				if strings.HasPrefix(w, "dom0_mem=") {
 					f.Verdict, f.Seen = finding.Good, w+" is on Xen's command line"
 					return f, true

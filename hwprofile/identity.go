@@ -68,7 +68,7 @@ func (p *Profile) Identities(of []pci.Address) Saved {
 // Compare looks for each saved device among those of now. A device that moved
 // is a problem: lines that name its old address hide another device, or none.
 func (p *Profile) Compare(s Saved) []finding.Finding {
-	var out []finding.Finding
+	out := make([]finding.Finding, 0, len(s.Devices))
 	taken := map[pci.Address]bool{}
 	for _, was := range s.Devices {
 		f := finding.Finding{

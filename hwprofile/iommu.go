@@ -2,6 +2,8 @@ package hwprofile
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"xtm/hwprofile/acpi"
@@ -98,8 +100,8 @@ func (s signals) evidence() []finding.Evidence {
 		return e
 	}
 	return append(e,
-		finding.Evidence{Name: "units in use", Value: fmt.Sprint(len(s.units)), Source: "/sys/class/iommu"},
-		finding.Evidence{Name: "groups", Value: fmt.Sprint(s.groups), Source: "/sys/bus/pci/devices/*/iommu_group"})
+		finding.Evidence{Name: "units in use", Value: strconv.Itoa(len(s.units)), Source: "/sys/class/iommu"},
+		finding.Evidence{Name: "groups", Value: strconv.Itoa(s.groups), Source: "/sys/bus/pci/devices/*/iommu_group"})
 }
 
 // bare is for a kernel that drives the IOMMU itself.
@@ -154,7 +156,7 @@ func (s signals) underXen() IOMMU {
 	line := s.host.CommandLine.Or("")
 	table, known := s.table.Get()
 	for _, word := range []string{"hvm_directio", "pv_directio"} {
-		if contains(s.host.VirtCaps, word) {
+		if slices.Contains(s.host.VirtCaps, word) {
 			v.State, v.DrivenBy, v.InterruptRemapping = IOMMUOn, "Xen", ringSays(s.ring, "nterrupt remapping")
 			v.Reason = "Xen drives it: virt_caps has " + word
 			switch remapped, ok := v.InterruptRemapping.Get(); {
@@ -186,8 +188,8 @@ func (s signals) underXen() IOMMU {
 
 // because names the word of a command line that switches the IOMMU off.
 func because(line string, words ...string) string {
-	for _, w := range strings.Fields(line) {
-		if contains(words, w) {
+	for w := range strings.FieldsSeq(line) {
+		if slices.Contains(words, w) {
 			return ": " + w + " is on the command line"
 		}
 	}
@@ -198,7 +200,7 @@ func because(line string, words ...string) string {
 // (docs/misc/xen-command-line.pandoc: a list of settings, a boolean among them).
 func iommuOff(line string) []string {
 	var off []string
-	for _, w := range strings.Fields(line) {
+	for w := range strings.FieldsSeq(line) {
 		settings, ok := strings.CutPrefix(w, "iommu=")
 		if w == "no-iommu" {
 			off = append(off, w)
@@ -238,13 +240,4 @@ func ringSays(ring []string, thing string) opt.Value[bool] {
 		}
 	}
 	return opt.Value[bool]{}
-}
-
-func contains(words []string, w string) bool {
-	for _, one := range words {
-		if one == w {
-			return true
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -121,10 +122,10 @@ func speaksOfIOMMU(l string) bool {
 }
 
 // errNoPrograms stands for programs that cannot be run for another root.
-var errNoPrograms = errors.New("programs are not run for another root")
+var errNoPrograms = fmt.Errorf("programs are not run for another root: %w", cause.ErrNoData)
 
 // NoPrograms is a run.Func for a root that is not the running machine: its
 // error wraps cause.ErrNoData.
 func NoPrograms(context.Context, run.Cmd) (run.Result, error) {
-	return run.Result{}, errors.Join(errNoPrograms, cause.ErrNoData)
+	return run.Result{}, errNoPrograms
 }

@@ -43,17 +43,16 @@ const (
 
 // readiness returns that of a device, nil where there is no such device.
 func (p *Profile) readiness(a pci.Address) *Readiness {
-	for i := range p.Passthrough {
-		if p.Passthrough[i].Address == a {
-			return &p.Passthrough[i]
-		}
+	i, ok := slices.BinarySearchFunc(p.Passthrough, a, func(r Readiness, a pci.Address) int { return r.Address.Compare(a) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return &p.Passthrough[i]
 }
 
 // assess judges each device.
 func (p *Profile) assess() {
-	lines := p.lineInterrupts()
+	lines, pages := p.lineInterrupts(), p.sharedPages()
 	p.Passthrough = make([]Readiness, 0, len(p.Devices))
 	for i := range p.Devices {
 		d := &p.Devices[i]
@@ -65,7 +64,7 @@ func (p *Profile) assess() {
 			a.reserved()
 			a.reset()
 			a.interrupt(lines)
-			a.pages()
+			a.pages(pages)
 			a.holder()
 		}
 		p.Passthrough = append(p.Passthrough, a.done())
@@ -174,6 +173,10 @@ func (a *assessment) guards() {
 	}
 }
 
+// mostTogether bounds a group that can be given away as a whole; the largest
+// real card has 8 functions, and one behind a switch a few dozen.
+const mostTogether = 256
+
 func (a *assessment) group() {
 	if a.p.GroupsBy == "" {
 		a.say(finding.CouldNotTell, "group", "what it can be kept apart from is not known: the configuration spaces could not be read", "run it as root")
@@ -184,8 +187,11 @@ func (a *assessment) group() {
 		a.say(finding.Warning, "group", "the kernel put it into no group: no IOMMU looks after it", "")
 		return
 	}
-	var bridges []string
-	var blocked []string
+	if len(g.Members) > mostTogether {
+		a.never("group", fmt.Sprintf("it cannot be kept apart from %d others", len(g.Members)-1), "")
+		return
+	}
+	var bridges, blocked []string
 	for _, m := range g.Members {
 		mate := a.p.Device(m)
 		if m == a.d.Address || mate == nil {

@@ -60,9 +60,11 @@ func TestFireWire(t *testing.T) {
 	if r.Answer != hwprofile.NotReady {
 		t.Errorf("in Dom0 it is %s", r.Answer)
 	}
-	_, err := p.Commands([]pci.Address{r.Address}, []hwprofile.Guard{hwprofile.GuardGroup})
-	if !errors.Is(err, cause.ErrNotSupported) {
-		t.Errorf("insisting gives %v", err)
+	for _, at := range []string{"05:03.0", "00:1c.0", "00:1f.0"} { // the device, a bridge, LPC
+		_, err := p.Commands([]pci.Address{address(t, at)}, []hwprofile.Guard{hwprofile.GuardGroup})
+		if !errors.Is(err, cause.ErrNotSupported) {
+			t.Errorf("%s: insisting gives %v", at, err)
+		}
 	}
 	if r := readiness(t, read(t, driven(bare(), "")), "05:03.0"); r.Answer != hwprofile.Conditional {
 		t.Errorf("on bare Linux it is %s", r.Answer)
@@ -123,8 +125,7 @@ func TestMoreUses(t *testing.T) {
 	m.Files["/proc/swaps"] += "/dev/sdc2                               partition\t1000\t0\t-2\n"
 	m.Links["/sys/class/block/sdc2"] = "../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/host1/block/sdc/sdc2"
 	m.Files["/sys/class/input/README"] = ""
-	m.Files["/sys/devices/pci0000:00/0000:00:1c.6/0000:06:00.0/usb1/input/input3/capabilities/key"] =
-		"1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
+	m.Files["/sys/devices/pci0000:00/0000:00:1c.6/0000:06:00.0/usb1/input/input3/capabilities/key"] = "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
 	m.Links["/sys/class/input/input3"] = "../../devices/pci0000:00/0000:00:1c.6/0000:06:00.0/usb1/input/input3"
 	info := strings.Replace(hwtest.XLInfo, "dom0_mem=", "com1=115200,8n1,amt console=com1 dom0_mem=", 1)
 	m.XL.On("xl info", runtest.Answer{Stdout: info})
@@ -339,3 +340,30 @@ func TestGroupGoesTogether(t *testing.T) {
 }
 
 func kib(mib int) units.KiB { return units.KiB(mib) << 10 }
+
+// TestSharing: a line interrupt and a page of registers that two devices share.
+func TestSharing(t *testing.T) {
+	m := hwtest.X10SAE()
+	m.PCI = slices.Clone(m.PCI)
+	for i := range m.PCI {
+		switch d := &m.PCI[i]; d.At {
+		case "00:1a.0", "00:1d.0":
+			d.IRQ = 16
+			d.Resources = []pci.Resource{{Index: 0, Start: 0xf7f38000 + uint64(d.At[4])<<4, End: 0xf7f38000 + uint64(d.At[4])<<4 + 0xff, Flags: pcitest.Mem}}
+		case "00:1b.0": // a whole page beside them
+			d.Resources = []pci.Resource{{Index: 0, Start: 0xf7f39000, End: 0xf7f39fff, Flags: pcitest.Mem}}
+		}
+	}
+	p := read(t, m)
+	for at, other := range map[string]string{"00:1a.0": "0000:00:1d.0", "00:1d.0": "0000:00:1a.0"} {
+		r := readiness(t, p, at)
+		for _, check := range []string{"interrupt", "register-page"} {
+			if f := reason(r, check); f.Verdict != finding.Warning || !strings.Contains(f.Seen, other) {
+				t.Errorf("%s: %+v", at, f)
+			}
+		}
+	}
+	if r := readiness(t, p, "00:1b.0"); r.Answer != hwprofile.Ready {
+		t.Errorf("00:1b.0: %+v", r)
+	}
+}

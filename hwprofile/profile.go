@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"xtm/hwprofile/acpi"
 	"xtm/hwprofile/pci"
@@ -182,12 +183,11 @@ func (p *Profile) LspciTree() []byte { return p.topology.LspciTree(p.names, pci.
 
 // Device returns the device at an address, nil where there is none.
 func (p *Profile) Device(a pci.Address) *Device {
-	for i := range p.Devices {
-		if p.Devices[i].Address == a {
-			return &p.Devices[i]
-		}
+	i, ok := slices.BinarySearchFunc(p.Devices, a, func(d Device, a pci.Address) int { return d.Address.Compare(a) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return &p.Devices[i]
 }
 
 // gap notes what could not be read; nil is no gap.

@@ -2,6 +2,7 @@ package hwprofile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -84,26 +85,45 @@ func (a *assessment) interrupt(by map[int][]pci.Address) {
 	a.say(finding.Note, "interrupt", fmt.Sprintf("it has interrupt line %d, which no other driver uses now", n), "")
 }
 
-// pages looks for registers that lie in one page with another device's: the
-// guest would reach both.
-func (a *assessment) pages() {
-	for i := range a.p.Devices {
-		o := &a.p.Devices[i]
-		if o.Address == a.d.Address {
+// sharedPages are the devices with a register in each page of memory that no
+// register fills. Whole pages are shared with nothing but what overlaps them.
+func (p *Profile) sharedPages() map[uint64][]pci.Address {
+	by := map[uint64][]pci.Address{}
+	for i := range p.Devices {
+		for page := range partPages(&p.Devices[i].Device) {
+			by[page] = append(by[page], p.Devices[i].Address)
+		}
+	}
+	return by
+}
+
+// partPages are the pages that a device's registers fill in part.
+func partPages(d *pci.Device) map[uint64]bool {
+	const inPage = 1<<12 - 1
+	pages := map[uint64]bool{}
+	for _, r := range d.Resources {
+		if !r.Register() || !r.Memory() {
 			continue
 		}
-		for _, r := range a.d.Resources {
-			// Whole pages are shared with nothing but what overlaps them.
-			if !r.Register() || !r.Memory() || r.Start&0xfff == 0 && r.End&0xfff == 0xfff {
-				continue
-			}
-			for _, s := range o.Resources {
-				if s.Register() && r.SharesPage(s) {
-					a.say(finding.Warning, "register-page", fmt.Sprintf("its registers at %#x share a page with those of %s: the guest reaches both, and Xen's security support does not cover it", r.Start, o.Address),
-						"give both to the same guest, or boot with pci=resource_alignment= for one of them")
-					return
-				}
-			}
+		if r.Start&inPage != 0 {
+			pages[r.Start>>12] = true
+		}
+		if r.End&inPage != inPage {
+			pages[r.End>>12] = true
+		}
+	}
+	return pages
+}
+
+// pages looks for registers that lie in one page with another device's: the
+// guest would reach both.
+func (a *assessment) pages(by map[uint64][]pci.Address) {
+	for _, page := range slices.Sorted(maps.Keys(partPages(&a.d.Device))) {
+		others := slices.DeleteFunc(slices.Clone(by[page]), func(o pci.Address) bool { return o == a.d.Address })
+		if len(others) > 0 {
+			a.say(finding.Warning, "register-page", fmt.Sprintf("its registers share the page at %#x with those of %s: the guest reaches both, and Xen's security support does not cover it", page<<12, list(others)),
+				"give both to the same guest, or boot with pci=resource_alignment= for one of them")
+			return
 		}
 	}
 }

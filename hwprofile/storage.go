@@ -190,9 +190,9 @@ func (u *uses) multipath(name string, g Guard, chain []string) bool {
 	if err != nil {
 		return false
 	}
-	at := strings.Index(full, "nvme-subsystem/")
-	rest := strings.Split(full[at+len("nvme-subsystem/"):], "/")
-	dir := "/sys/devices/virtual/nvme-subsystem/" + rest[0]
+	_, rest, _ := strings.Cut(full, "nvme-subsystem/")
+	subsystem, _, _ := strings.Cut(rest, "/")
+	dir := "/sys/devices/virtual/nvme-subsystem/" + subsystem
 	entries, err := u.files.ReadDir(dir)
 	if err != nil {
 		return false

@@ -91,7 +91,7 @@ func X10SAE() *Machine {
 		XL: runtest.New(Start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}).
 			On("xenstore-ls -f /local/domain/0/backend", runtest.Answer{Stdout: "/local/domain/0/backend = \"\"\n"}),
 	}
-	for _, part := range []fixture{Storage(), Network()} {
+	for _, part := range []fixture{storage(), network()} {
 		maps.Copy(m.Files, part.files)
 		maps.Copy(m.Links, part.links)
 	}
@@ -121,9 +121,9 @@ func (f fixture) mapped(name, number string, slaves ...string) {
 	}
 }
 
-// Storage is a root on LUKS on LVM on a disk of 00:1f.2, with /boot on the disk
+// storage is a root on LUKS on LVM on a disk of 00:1f.2, with /boot on the disk
 // itself, and images of guests on 07:00.0 (synthetic, scenario 12).
-func Storage() fixture {
+func storage() fixture {
 	f := fixture{map[string]string{}, map[string]string{}}
 	f.disk("pci0000:00/0000:00:1f.2", "sda")
 	f.disk("pci0000:00/0000:00:1c.7/0000:07:00.0", "sdb")
@@ -140,9 +140,9 @@ func Storage() fixture {
 	return f
 }
 
-// Network is a default route over a bridge on a bond of 00:19.0; 03:00.0 has an
+// network is a default route over a bridge on a bond of 00:19.0; 03:00.0 has an
 // interface that nobody needs (synthetic, scenario 12).
-func Network() fixture {
+func network() fixture {
 	f := fixture{map[string]string{}, map[string]string{}}
 	physical := func(name, device string) {
 		f.files["/sys/devices/"+device+"/net/"+name+"/ifindex"] = "2\n"
