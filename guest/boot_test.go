@@ -55,29 +55,30 @@ func TestBootLineParam(t *testing.T) {
 func TestReadZswap(t *testing.T) {
 	line := func(s string) opt.Value[guest.BootLine] { return opt.Of(guest.ParseBootLine(s)) }
 	yes, no, unknown := opt.Of(true), opt.Of(false), opt.Value[bool]{}
-	for _, tt := range []struct {
-		kernel guest.Version
-		sysfs  string
+	const dir = "/sys/module/zswap/parameters/"
+	for name, tt := range map[string]struct {
+		params map[string]string
 		line   opt.Value[guest.BootLine]
 		want   opt.Value[bool]
 	}{
-		{guest.Version{Major: 4, Minor: 19}, "Y", line(""), yes},
-		{guest.Version{Major: 4, Minor: 19}, "N", line("zswap.enabled=1"), no}, // switched off since
-		{guest.Version{Major: 4, Minor: 19}, "", line("zswap.enabled=1"), no},  // not built
-		{guest.Version{Major: 3, Minor: 13}, "", line("zswap.enabled=1"), yes},
-		{guest.Version{Major: 3, Minor: 13}, "", line("quiet"), no},
-		{guest.Version{Major: 3, Minor: 13}, "", opt.Value[guest.BootLine]{}, unknown},
-		{guest.Version{Major: 3, Minor: 9}, "", line("zswap.enabled=1"), no}, // no zswap yet
-		{guest.Version{}, "", line("zswap.enabled=1"), yes},
+		"on":                     {map[string]string{"enabled": "Y", "compressor": "lzo"}, line(""), yes},
+		"switched off since":     {map[string]string{"enabled": "N"}, line("zswap.enabled=1"), no},
+		"not built":              {nil, line("zswap.enabled=1"), no},
+		"3.13, on":               {map[string]string{"max_pool_percent": "20"}, line("zswap.enabled=1"), yes},
+		"3.13, off":              {map[string]string{"max_pool_percent": "20"}, line("quiet"), no},
+		"3.13, no command line":  {map[string]string{"max_pool_percent": "20"}, opt.Value[guest.BootLine]{}, unknown},
+		"nothing but one number": {map[string]string{"max_pool_percent": "1"}, line("zswap.enabled=0"), no},
 	} {
 		m := fstest.MapFS{}
-		if tt.sysfs != "" {
-			guesttest.Put(m, "/sys/module/zswap/parameters/enabled", tt.sysfs+"\n")
-			guesttest.Put(m, "/sys/module/zswap/parameters/compressor", "lzo\n")
+		for param, value := range tt.params {
+			guesttest.Put(m, dir+param, value+"\n")
 		}
-		got, err := guest.ReadZswap(hostfs.FromFS(m), tt.kernel, tt.line)
+		got, err := guest.ReadZswap(hostfs.FromFS(m), tt.line)
 		if got != tt.want || err != nil {
-			t.Errorf("%s, sysfs %q: %v, %v, want %v", tt.kernel, tt.sysfs, got, err, tt.want)
+			t.Errorf("%s: %v, %v, want %v", name, got, err, tt.want)
 		}
+	}
+	if got, err := guest.ReadZswap(denied{}, line("")); err == nil {
+		t.Errorf("not allowed to look: %v", got)
 	}
 }

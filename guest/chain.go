@@ -229,7 +229,7 @@ func (c *chain) zswap() {
 	}
 	f := finding.Finding{Check: CheckZswap, Subject: "zswap", Verdict: finding.CouldNotTell}
 	if !known {
-		f.Seen = "it is not known whether zswap is enabled: " + c.why("boot_line")
+		f.Seen = "it is not known whether zswap is enabled: " + c.why("zswap", "boot_line")
 		c.add(f)
 		return
 	}

@@ -101,7 +101,11 @@ func TestReadHypervisor(t *testing.T) {
 			t.Errorf("got %s, %v; want %s, %q", h, err, tt.want, tt.cause)
 		}
 	}
-	if (guest.Hypervisor{Major: 3, Minor: 4}).MayHaveTmem() || !(guest.Hypervisor{Major: 4}).MayHaveTmem() {
-		t.Error("tmem came with 4.0")
+	for h, want := range map[guest.Hypervisor]bool{
+		{Major: 3, Minor: 4}: false, {Major: 4}: true, {Major: 4, Minor: 12, Extra: ".4"}: true, {Major: 4, Minor: 13}: false, {Major: 5}: false,
+	} {
+		if h.MayHaveTmem() != want {
+			t.Errorf("Xen %s may have tmem: %v", h, !want)
+		}
 	}
 }

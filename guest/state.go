@@ -5,6 +5,7 @@ package guest
 
 import (
 	"fmt"
+	"slices"
 
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
@@ -61,7 +62,7 @@ func Read(files hostfs.Files, blockSize func(point string) (units.Bytes, error))
 		s.Module = take(&s, "module", func() (Module, error) { return ReadModule(files, kernel.Text) })
 	}
 	s.BootLine = take(&s, "boot_line", func() (BootLine, error) { return ReadBootLine(files) })
-	zswap := take(&s, "zswap", func() (opt.Value[bool], error) { return ReadZswap(files, kernel.Version, s.BootLine) })
+	zswap := take(&s, "zswap", func() (opt.Value[bool], error) { return ReadZswap(files, s.BootLine) })
 	s.Zswap = zswap.Or(opt.Value[bool]{})
 	s.Swaps = take(&s, "swaps", func() ([]SwapArea, error) { return ReadSwaps(files) })
 	s.Mounts = take(&s, "mounts", func() ([]Mount, error) { return ReadMounts(files) })
@@ -85,10 +86,10 @@ func take[T any](s *State, what string, read func() (T, error)) opt.Value[T] {
 	return opt.Of(v)
 }
 
-// why tells why a field of State is absent.
-func (s State) why(what string) string {
+// why tells why a field of State, or what it depends on, is absent.
+func (s State) why(what ...string) string {
 	for _, g := range s.Gaps {
-		if g.What == what {
+		if slices.Contains(what, g.What) {
 			return g.Why
 		}
 	}

@@ -92,6 +92,15 @@ func TestSupportWithoutConfiguration(t *testing.T) {
 	if diff := cmp.Diff([]string{"CLEANCACHE", "XEN_SELFBALLOONING"}, s.Missing); diff != "" {
 		t.Error(diff)
 	}
+	// What modules.dep lacks may be built in where the driver never was a module.
+	for release, want := range map[string]guest.Answer{"3.9.6": guest.CouldNotTell, "4.19.0": guest.No} {
+		m := fstest.MapFS{}
+		guesttest.Put(m, "/proc/sys/kernel/osrelease", release)
+		guesttest.Put(m, "/lib/modules/"+release+"/modules.dep", "kernel/drivers/xen/xen-evtchn.ko:\n")
+		if got := read(m).Support().Answers[guest.Frontswap]; got != want {
+			t.Errorf("Linux %s without the module: %s", release, got)
+		}
+	}
 	if (guest.State{}).Support().Whole() != guest.CouldNotTell {
 		t.Error("nothing is known of a kernel, and it was judged")
 	}
