@@ -32,6 +32,12 @@ test-deps:
 		echo "install them, or run make test-deps as root on Debian"; exit 0; fi; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
+lab: ## a real Xen in QEMU: boot it, run every scenario, collect (lab/README.md)
+	$(GO) run ./lab
+
+lab-shell: ## the same host with a shell in Dom0
+	$(GO) run ./lab shell
+
 # Every fuzz target in the tree, for FUZZTIME each. Minimizing is bounded: it
 # takes all of a short run otherwise.
 fuzz:
