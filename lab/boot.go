@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
+	"strconv"
 )
 
 // memoryMiB is the host's, dom0MiB Dom0's share of it.
@@ -45,7 +43,7 @@ func qemuArgs(m machine, c config) []string {
 	args := []string{
 		"-machine", "q35,accel=" + c.accel,
 		// A PV Dom0 faults on a CPU with SMAP.
-		"-cpu", "Westmere", "-smp", "2", "-m", fmt.Sprint(memoryMiB),
+		"-cpu", "Westmere", "-smp", "2", "-m", strconv.Itoa(memoryMiB),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-smbios", "type=1,manufacturer=Supermicro,product=X10SAE",
 		"-smbios", "type=2,manufacturer=Supermicro,product=X10SAE",
@@ -70,16 +68,4 @@ func qemuArgs(m machine, c config) []string {
 			"-device", fmt.Sprintf("ide-hd,bus=ide.%d,drive=disk%[1]d,serial=%s", i, d.serial))
 	}
 	return args
-}
-
-// gunzip returns data unpacked, or as it is where it is not gzip.
-func gunzip(data []byte) ([]byte, error) {
-	if !bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
-		return data, nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(z)
 }

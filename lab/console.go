@@ -47,8 +47,8 @@ func (o *outcome) line(s string) (text string, ok bool) {
 	return text, true
 }
 
-// run builds, boots, waits and collects.
-func run(ctx context.Context, c config) (int, error) {
+// run builds, boots, waits and collects; the count is for stdout.
+func run(ctx context.Context, c config, stdout io.Writer) (int, error) {
 	begin := time.Now()
 	say := func(format string, arg ...any) {
 		fmt.Fprintf(os.Stderr, "%6.1fs %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, arg...))
@@ -83,9 +83,11 @@ func run(ctx context.Context, c config) (int, error) {
 		err = errors.New("the host stopped before its scenarios were done")
 	}
 	if err != nil || o.failed > 0 {
-		tail(os.Stderr, filepath.Join(m.outDir, "console.log"), 60)
+		say("%s", tail(filepath.Join(m.outDir, "console.log"), 60))
 	}
-	fmt.Println(o)
+	if _, errOut := fmt.Fprintln(stdout, o); errOut != nil {
+		err = errors.Join(err, errOut)
+	}
 	if err != nil || o.failed > 0 {
 		return 1, err
 	}
@@ -101,7 +103,7 @@ func boot(ctx context.Context, c config, m machine, say func(string, ...any)) (o
 	if err != nil {
 		return o, err
 	}
-	defer log.Close()
+	defer func() { err = errors.Join(err, log.Close()) }()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", qemuArgs(m, c)...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
@@ -129,25 +131,24 @@ func boot(ctx context.Context, c config, m machine, say func(string, ...any)) (o
 }
 
 // collect unpacks what Dom0 wrote to the result disk: a tar archive.
-func collect(m machine) error {
+func collect(m machine) (err error) {
 	f, err := os.Open(m.results)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := untar(f, m.outDir, func(string) bool { return true }); err != nil {
 		return fmt.Errorf("read result disk: %w", err)
 	}
 	return nil
 }
 
-// tail prints the last n lines of a file.
-func tail(w io.Writer, file string, n int) {
+// tail is the last n lines of a file, or why there are none.
+func tail(file string, n int) string {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		fmt.Fprintln(w, err)
-		return
+		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	fmt.Fprintf(w, "the end of %s:\n%s\n", file, strings.Join(lines[max(0, len(lines)-n):], "\n"))
+	return "the end of " + file + ":\n" + strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

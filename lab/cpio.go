@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 )
 
@@ -69,13 +68,4 @@ func initramfs(busybox string, initScript []byte, modules []string) ([]byte, err
 		c.file(fmt.Sprintf("modules/%02d.ko", i), ko)
 	}
 	return c.bytes(), nil
-}
-
-// readTree reads an embedded file that is known to be there.
-func mustRead(f fs.ReadFileFS, name string) []byte {
-	b, err := f.ReadFile(name)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,9 +25,9 @@ const (
 	resultDisk = "/dev/labresults"
 )
 
-// runDom0 runs the scenarios inside Dom0 and writes the result disk. Its
-// stdout is the console.
-func runDom0(ctx context.Context) (int, error) {
+// runDom0 runs the scenarios inside Dom0, tells the console and writes the
+// result disk.
+func runDom0(ctx context.Context, console io.Writer) (int, error) {
 	var o orders
 	b, err := os.ReadFile(filepath.Join(payloadDir, "orders.json"))
 	if err != nil {
@@ -43,34 +44,37 @@ func runDom0(ctx context.Context) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	tell := func(format string, arg ...any) {
+		// A console that takes no line has nobody who could be told.
+		_, _ = fmt.Fprintf(console, mark+format+"\n", arg...)
+	}
 	host := lookAround(ctx)
 	for _, s := range all {
 		if !match.MatchString(s.name) {
 			continue
 		}
 		if why := host.lacks(s.needs); why != "" {
-			fmt.Printf("%sskip %s: %s\n", mark, s.name, why)
+			tell("skip %s: %s", s.name, why)
 			continue
 		}
 		begin := time.Now()
 		err := runScenario(ctx, s, o.Slow)
 		if err != nil {
-			fmt.Printf("%sfail %s %.1fs: %v\n", mark, s.name, time.Since(begin).Seconds(), err)
-			tail(os.Stdout, filepath.Join(resultDir, s.name, "log"), 25)
+			tell("fail %s %.1fs: %v\n%s", s.name, time.Since(begin).Seconds(), err, tail(filepath.Join(resultDir, s.name, "log"), 25))
 			continue
 		}
-		fmt.Printf("%spass %s %.1fs\n", mark, s.name, time.Since(begin).Seconds())
+		tell("pass %s %.1fs", s.name, time.Since(begin).Seconds())
 	}
 	if err := writeResults(); err != nil {
 		return 1, err
 	}
-	fmt.Println(mark + "end")
+	tell("end")
 	return 0, nil
 }
 
 // runScenario runs one script with a folder of its own; all that it prints is
 // in the file log there. The whole process group ends with it.
-func runScenario(ctx context.Context, s scenario, slow int) error {
+func runScenario(ctx context.Context, s scenario, slow int) (err error) {
 	dir := filepath.Join(resultDir, s.name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -79,7 +83,7 @@ func runScenario(ctx context.Context, s scenario, slow int) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { err = errors.Join(err, log.Close()) }()
 	limit := s.timeout * time.Duration(slow)
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
@@ -115,7 +119,7 @@ func lookAround(ctx context.Context) facts {
 	if log, err := os.ReadFile("/var/log/xen/console/guest-web1.log"); err == nil {
 		f.words["guest-tmem"] = bytes.Contains(log, []byte("LAB-TMEM"))
 	}
-	for _, line := range strings.Split(string(ask("xtm", "--help")), "\n") {
+	for line := range strings.SplitSeq(string(ask("xtm", "--help")), "\n") {
 		if w := strings.Fields(line); len(w) > 1 && strings.HasPrefix(line, "   ") {
 			f.words["xtm:"+strings.TrimSuffix(w[0], ",")] = true
 		}

@@ -81,7 +81,7 @@ func (g guest) cmdline() string {
 
 // xlConfig is the guest for xl create.
 func (g guest) xlConfig(disks []disk) string {
-	var d []string
+	d := make([]string, 0, len(disks))
 	for _, k := range disks {
 		mode := "w"
 		if k.readonly {

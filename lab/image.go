@@ -34,12 +34,8 @@ func buildBase(ctx context.Context, cache string, say func(string, ...any)) (bas
 	if err != nil {
 		return base{}, err
 	}
-	key := sha256.New()
-	fmt.Fprintln(key, baseVersion, dropped, moduleDirs)
-	for _, d := range debs {
-		fmt.Fprintln(key, d.file, d.size)
-	}
-	dir := filepath.Join(cache, fmt.Sprintf("base-%x", key.Sum(nil)[:8]))
+	key := sha256.Sum256(fmt.Append(nil, baseVersion, dropped, moduleDirs, debs))
+	dir := filepath.Join(cache, fmt.Sprintf("base-%x", key[:8]))
 	if _, err := os.Stat(dir); err == nil {
 		return openBase(dir)
 	}
@@ -308,7 +304,7 @@ func writeXen(src, dst string) error {
 		return err
 	}
 	if text, err = gunzip(text); err != nil {
-		return fmt.Errorf("unpack %s: %w", src, err)
+		return fmt.Errorf("%s: %w", src, err)
 	}
 	return os.WriteFile(dst, text, 0o644)
 }
@@ -335,4 +331,13 @@ func writeJSON(file string, v any) error {
 		return err
 	}
 	return os.WriteFile(file, b, 0o644)
+}
+
+// mustRead reads an embedded file that is known to be there.
+func mustRead(f fs.ReadFileFS, name string) []byte {
+	b, err := f.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

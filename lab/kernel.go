@@ -25,17 +25,8 @@ func unwrapKernel(image []byte) ([]byte, error) {
 	}
 	var cmd *exec.Cmd
 	switch {
-	case bytes.HasPrefix(payload, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(bytes.NewReader(payload))
-		if err != nil {
-			return nil, fmt.Errorf("unpack kernel: %w", err)
-		}
-		z.Multistream(false)
-		out, err := io.ReadAll(z)
-		if err != nil {
-			return nil, fmt.Errorf("unpack kernel: %w", err)
-		}
-		return out, nil
+	case bytes.HasPrefix(payload, gzipMagic):
+		return gunzip(payload)
 	case bytes.HasPrefix(payload, []byte("\xfd7zXZ\x00")):
 		cmd = exec.Command("xz", "-dc", "--single-stream")
 	default:
@@ -120,11 +111,14 @@ func (m modules) closure(names ...string) ([]string, error) {
 }
 
 func modinfo(file string) ([]byte, error) {
-	f, err := elf.Open(file)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("read module %s: %w", filepath.Base(file), err)
 	}
-	defer f.Close()
 	s := f.Section(".modinfo")
 	if s == nil {
 		return nil, fmt.Errorf("read module %s: no .modinfo", filepath.Base(file))
@@ -136,7 +130,7 @@ func modinfo(file string) ([]byte, error) {
 // "depends=jbd2,mbcache" counts. What is named as "softdep=pre: crc32c" may be
 // an alias; the lab names those modules itself.
 func moduleDeps(info []byte) []string {
-	for _, kv := range strings.Split(string(info), "\x00") {
+	for kv := range strings.SplitSeq(string(info), "\x00") {
 		if list, ok := strings.CutPrefix(kv, "depends="); ok && list != "" {
 			return strings.Split(list, ",")
 		}
@@ -165,4 +159,24 @@ func writeKernel(src, dst string) error {
 		return fmt.Errorf("%s: %w", src, err)
 	}
 	return os.WriteFile(dst, image, 0o644)
+}
+
+var gzipMagic = []byte{0x1f, 0x8b}
+
+// gunzip returns data unpacked, or as it is where it is not gzip. It ends with
+// the first member.
+func gunzip(data []byte) ([]byte, error) {
+	if !bytes.HasPrefix(data, gzipMagic) {
+		return data, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("unpack gzip: %w", err)
+	}
+	z.Multistream(false)
+	out, err := io.ReadAll(z)
+	if err != nil {
+		return nil, fmt.Errorf("unpack gzip: %w", err)
+	}
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,7 +33,7 @@ const usage = `usage: lab [-run REGEXP] [list|shell]
 // 1 one failed or the host did not come up, 2 usage.
 func lab(ctx context.Context, args []string) (int, error) {
 	fs := flag.NewFlagSet("lab", flag.ContinueOnError)
-	fs.Usage = func() { fmt.Fprint(fs.Output(), usage) }
+	fs.Usage = func() { _, _ = io.WriteString(fs.Output(), usage) }
 	match := fs.String("run", "", "run only scenarios whose name matches `REGEXP`")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -47,15 +48,15 @@ func lab(ctx context.Context, args []string) (int, error) {
 	cfg.match = *match
 	switch fs.Arg(0) {
 	case "":
-		return run(ctx, cfg)
+		return run(ctx, cfg, os.Stdout)
 	case "shell":
 		cfg.shell = true
-		return run(ctx, cfg)
+		return run(ctx, cfg, os.Stdout)
 	case "list":
 		return listScenarios(os.Stdout)
 	case "dom0":
 		// What dom0/rc calls inside the machine.
-		return runDom0(ctx)
+		return runDom0(ctx, os.Stdout)
 	}
 	fs.Usage()
 	return 2, nil

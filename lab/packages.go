@@ -147,12 +147,12 @@ func unpack(ctx context.Context, file, root string) (err error) {
 // untar writes directories, files and links below root. The archives are
 // Debian's signed packages or the lab's own result disk; os.Root refuses what
 // would leave root all the same.
-func untar(r io.Reader, root string, keep func(string) bool) error {
+func untar(r io.Reader, root string, keep func(string) bool) (err error) {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { err = errors.Join(err, dir.Close()) }()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -189,11 +189,8 @@ func writeFile(dir *os.Root, name string, r io.Reader, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(f, r); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
 }
 
 // output runs a program and returns its stdout; its error has the end of stderr.

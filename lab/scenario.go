@@ -82,7 +82,9 @@ func listScenarios(w io.Writer) (int, error) {
 		return 1, err
 	}
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\n    %s\n    needs: %s\n", s.name, s.what, strings.Join(s.needs, " "))
+		if _, err := fmt.Fprintf(w, "%s\n    %s\n    needs: %s\n", s.name, s.what, strings.Join(s.needs, " ")); err != nil {
+			return 1, err
+		}
 	}
 	return 0, nil
 }
