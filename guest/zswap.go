@@ -8,7 +8,7 @@ import (
 // ReadZswap tells whether zswap is enabled, which takes the pages that frontswap
 // offers before or instead of tmem. A kernel with zswap shows some of its
 // parameters, and the first ones hid this (mode 0 in mm/zswap.c, Linux 3.13; 0644 in
-// 4.4): there it is off unless the command line has "zswap.enabled=1". Absent where
+// 4.19): there it is off unless the command line has "zswap.enabled=1". Absent where
 // that was needed and not read.
 func ReadZswap(files hostfs.Files, line opt.Value[BootLine]) (opt.Value[bool], error) {
 	built, err := files.Exists("/sys/module/zswap")
