@@ -15,6 +15,7 @@ import (
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/role"
+	"xtm/internal/units"
 )
 
 // ErrNotRestored is joined to the error of a change that failed and could not be
@@ -38,7 +39,8 @@ type Outcome struct {
 // proves both. When a step fails everything is as before.
 func Apply(ctx context.Context, m Machine, p Plan) (Outcome, error) {
 	c := change{
-		Machine: m, loader: p.boot.Loader, files: p.files, own: p.files, adds: p.added, drops: p.dropped,
+		Machine: m, loader: p.boot.Loader, files: p.files, own: p.own(), adds: p.added, drops: p.dropped,
+		lines: p.lines, swap: p.swap, unswap: p.unswap, takesAway: p.disables,
 		remake: p.remakesMenu(), settingsOf: p.proveSettings, menuOf: p.proveMenu,
 	}
 	if p.settings != nil {
@@ -58,7 +60,12 @@ type change struct {
 	loader grub.Loader
 	files  []grub.Change
 	// own are those of files that are xtm's own.
-	own []grub.Change
+	own    []grub.Change
+	lines  []fileLine
+	swap   units.MiB
+	unswap bool
+	// takesAway tells that all that is on record goes.
+	takesAway bool
 	// remake makes the boot menu anew and proves it.
 	remake bool
 	// adds go into the record, drops out of it.
@@ -100,13 +107,25 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	}
 	after := before
 	after.Words = slices.DeleteFunc(append(slices.Clone(before.Words), c.adds...), func(w Word) bool { return slices.Contains(c.drops, w) })
-	after.Files = c.ownFiles(before.Files)
+	after.Files, after.Lines = c.ownFiles(before.Files), append(slices.Clone(before.Lines), c.lines...)
+	after.Swap = before.Swap || c.swap > 0
+	if c.takesAway {
+		after.Lines = nil
+	}
 	err = c.carryOut(ctx)
 	if err == nil {
 		err = after.write(c.Root)
 	}
 	if err != nil {
 		return backups, c.undo(err, before, menu)
+	}
+	if c.unswap {
+		// The record names the swap file until it is gone.
+		if err := c.removeSwap(ctx); err != nil {
+			return backups, errors.Join(err, ErrNotRestored)
+		}
+		after.Swap = false
+		return backups, after.write(c.Root)
 	}
 	return backups, nil
 }
@@ -152,7 +171,7 @@ func readOrNil(files hostfs.Files, p string) ([]byte, error) {
 // backUp copies the old files, and grub.cfg for who wants to look.
 func (c change) backUp() (*pending, []string, error) {
 	at := c.Now()
-	p := &pending{Began: at.UTC(), Adds: c.adds}
+	p := &pending{Began: at.UTC(), Adds: c.adds, Lines: c.lines, Swap: c.swap > 0}
 	var copies []string
 	if c.remake {
 		menu, err := backUp(c.Root, &at, c.loader.Menu)
@@ -190,6 +209,11 @@ func backUp(root hostfs.Root, at *time.Time, p string) (string, error) {
 
 // carryOut writes, makes the menu again and proves both.
 func (c change) carryOut(ctx context.Context) error {
+	if c.swap > 0 {
+		if err := c.makeSwap(ctx, c.swap); err != nil {
+			return err
+		}
+	}
 	for _, f := range c.files {
 		if err := put(c.Root, f.Path, f.New); err != nil {
 			return err
@@ -244,6 +268,11 @@ func (m Machine) regenerate(ctx context.Context, l grub.Loader) error {
 // interrupted run is restored.
 func (c change) undo(failure error, rec record, menu []byte) error {
 	var failed []error
+	if c.swap > 0 {
+		if err := c.removeSwap(context.Background()); err != nil {
+			failed = append(failed, err)
+		}
+	}
 	for _, f := range c.files {
 		if now, err := readOrNil(c.Root, f.Path); err == nil && (now == nil) == (f.Old == nil) && bytes.Equal(now, f.Old) {
 			continue

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -182,7 +183,7 @@ func planOf(t *testing.T, m Machine, o HostOptions) (Plan, error) {
 func refused(t *testing.T, m Machine, want Kind, text string) {
 	t.Helper()
 	_, err := planOf(t, m, HostOptions{})
-	r, ok := err.(*Refusal)
+	r, ok := errors.AsType[*RefusalError](err)
 	if !ok || r.Kind != want || !strings.Contains(r.Error(), text) {
 		t.Errorf("want %s, %q: %v", want, text, err)
 	}
@@ -192,8 +193,6 @@ func refused(t *testing.T, m Machine, want Kind, text string) {
 // update-grub.
 func TestDebianHost(t *testing.T) {
 	m := debian(t)
-	before := live(t, m.Root)
-
 	refused(t, m, Impossible, "removed in Xen 4.13")
 
 	// The same images as a 4.11 whose configuration has tmem.
@@ -219,7 +218,7 @@ func TestDebianHost(t *testing.T) {
 	config("# Xen/x86 4.12.4 Configuration\n# CONFIG_TMEM is not set\n")
 	refused(t, m, Impossible, "built without tmem")
 	config("# Xen/x86 4.11.4 Configuration\nCONFIG_TMEM=y\n")
-	before = live(t, m.Root)
+	before := live(t, m.Root)
 
 	p, err := planOf(t, m, HostOptions{})
 	if err != nil {
@@ -281,5 +280,4 @@ func TestDebianHost(t *testing.T) {
 	if seen, _, err := nextBoot(m.Root); err != nil || seen != "" {
 		t.Errorf("the named line does not mend it: %q, %v", seen, err)
 	}
-	t.Log(fmt.Sprintf("%d normal and %d recovery entries", normal, recovery))
 }

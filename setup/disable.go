@@ -1,9 +1,10 @@
 package setup
 
 import (
-	"fmt"
+	"bytes"
 	"slices"
 
+	"xtm/guest"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/role"
@@ -20,6 +21,21 @@ func PlanDisable(m Machine, r role.Role) (Plan, error) {
 	if p.boot, err = probeBoot(m.Root); err != nil {
 		return p, err
 	}
+	p.disables, p.unswap = true, rec.Swap
+	if rec.Swap && !m.Offline {
+		if err := holds(guest.Read(m.Root, nil)); err != nil {
+			return p, err
+		}
+	}
+	for _, l := range rec.Lines {
+		old, err := readOrNil(m.Root, l.Path)
+		if err != nil {
+			return p, err
+		}
+		if now := withoutLine(old, l.Text); old != nil && !bytes.Equal(now, old) {
+			p.files = append(p.files, grub.Change{Path: l.Path, Old: old, New: now})
+		}
+	}
 	for _, path := range rec.Files {
 		old, err := readOrNil(m.Root, path)
 		if err != nil {
@@ -29,7 +45,7 @@ func PlanDisable(m Machine, r role.Role) (Plan, error) {
 	}
 	if p.boot.Loader.Kind != grub.GRUB2 {
 		if len(rec.Words) > 0 {
-			return p, &Refusal{
+			return p, &RefusalError{
 				Kind: Blocked, Seen: "xtm has put words into GRUB's settings, and GRUB 2 does not boot this machine any more",
 				Why: "no menu could be made of them", Ways: []string{"words to take out by hand: " + recordFile},
 			}
@@ -63,7 +79,7 @@ func (p *Plan) others(r role.Role) {
 			if w.Text == "tmem" {
 				p.Notes = append(p.Notes, finding.Finding{
 					Check: "not-by-xtm", Subject: w.Where.String(), Verdict: finding.Warning,
-					Seen:     fmt.Sprintf("%s has tmem, which xtm did not write", name),
+					Seen:     name + " has tmem, which xtm did not write",
 					Advice:   "take it out by hand if it is to go",
 					Commands: []string{p.Command()},
 				})

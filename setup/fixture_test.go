@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,7 +33,10 @@ cat > $TEST_ROOT/boot/grub/grub.cfg.new <<end
 set default="$GRUB_DEFAULT"
 menuentry 'Xen' {
 	multiboot2	/boot/xen-4.11-amd64.gz placeholder $GRUB_CMDLINE_XEN $GRUB_CMDLINE_XEN_DEFAULT
-	module2	/boot/vmlinuz placeholder root=/dev/xvda ro $GRUB_CMDLINE_LINUX
+	module2	/boot/vmlinuz-4.19.0-lab placeholder root=/dev/xvda ro $GRUB_CMDLINE_LINUX
+}
+menuentry 'Linux' {
+	linux	/boot/vmlinuz-4.19.0-lab root=/dev/xvda ro $GRUB_CMDLINE_LINUX
 }
 menuentry 'Xen (recovery mode)' {
 	multiboot2	/boot/xen-4.11-amd64.gz placeholder $GRUB_CMDLINE_XEN
@@ -79,8 +83,16 @@ func tree(t *testing.T, files map[string]string) hostfs.Root {
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "update-grub"), []byte(updateGRUB), 0o755); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"update-grub": updateGRUB,
+		// The kernel of this machine is left in peace.
+		"mkswap":  "#!/bin/sh\nprintf SWAPSPACE2 | dd of=$1 bs=1 seek=4086 conv=notrunc status=none\n",
+		"swapon":  "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n/xtm.swap file 4092 0 -2\\n' > $TEST_ROOT/proc/swaps\n",
+		"swapoff": "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n' > $TEST_ROOT/proc/swaps\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -111,5 +123,35 @@ func live(t *testing.T, root hostfs.Root) map[string]string {
 			t.Fatal(err)
 		}
 	}
+	if b, err := os.ReadFile(string(root) + swapPath); err == nil {
+		got[swapPath] = fmt.Sprintf("%d bytes", len(b))
+	}
 	return got
+}
+
+// guestFiles is a guest without swap that the same boot loader starts.
+func guestFiles() map[string]string {
+	files := hostFiles()
+	for name, text := range map[string]string{
+		"etc/fstab":              "/dev/xvda / ext4 defaults 0 1",
+		"boot/vmlinuz":           "",
+		"proc/cmdline":           "root=/dev/xvda ro\n",
+		"proc/mounts":            "/dev/xvda / ext4 rw 0 0\n",
+		"proc/self/mounts":       "/dev/xvda / ext4 rw 0 0\n",
+		"proc/swaps":             "Filename Type Size Used Priority\n",
+		"proc/meminfo":           "MemTotal: 240860 kB\nMemFree: 201792 kB\nMemAvailable: 198436 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nCommitted_AS: 10000 kB\n",
+		"proc/xen/capabilities":  "",
+		"lib/systemd/systemd":    "",
+		"boot/config-4.19.0-lab": "CONFIG_XEN=y\nCONFIG_SWAP=y\nCONFIG_CLEANCACHE=y\nCONFIG_FRONTSWAP=y\nCONFIG_XEN_BALLOON=y\nCONFIG_XEN_SELFBALLOONING=y\nCONFIG_XEN_TMEM=m\n",
+
+		"proc/sys/kernel/osrelease":                         "4.19.0-lab\n",
+		"lib/modules/4.19.0-lab/modules.dep":                "kernel/drivers/xen/tmem.ko:\n",
+		"lib/modules/4.19.0-lab/kernel/drivers/xen/tmem.ko": "",
+		"etc/modprobe.d/.placehold":                         "",
+		"etc/modules-load.d/.placehold":                     "",
+		"etc/systemd/system/multi-user.target.d/.placehold": "",
+	} {
+		files[name] = text
+	}
+	return files
 }

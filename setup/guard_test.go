@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -288,7 +289,7 @@ func TestGuardRefuses(t *testing.T) {
 			err := mayGuard(s)
 			var got Kind
 			text := ""
-			if r, ok := err.(*Refusal); ok {
+			if r, ok := errors.AsType[*RefusalError](err); ok {
 				got, text = r.Kind, r.Error()
 				if len(r.Ways) == 0 {
 					t.Error("no way on")

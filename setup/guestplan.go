@@ -14,6 +14,7 @@ import (
 	"xtm/internal/opt"
 	"xtm/internal/role"
 	"xtm/internal/run"
+	"xtm/internal/units"
 )
 
 // The files that enabling makes in a guest.
@@ -34,6 +35,9 @@ type GuestOptions struct {
 	Unguarded bool
 	// NoSwap goes on without a swap area.
 	NoSwap bool
+	// CreateSwap makes a swap file of SwapSize; 0 is the guest's maximum memory.
+	CreateSwap bool
+	SwapSize   units.MiB
 	// Program is where the guard's own program is.
 	Program string
 }
@@ -48,6 +52,7 @@ type GuestMachine struct {
 	// Systemd tells that it starts services.
 	Systemd bool
 	Offline bool
+	disk    disk
 }
 
 // ProbeGuest reads all that a plan for a guest needs, and changes nothing.
@@ -62,10 +67,13 @@ func ProbeGuest(m Machine) (GuestMachine, error) {
 	} else {
 		g.State = guest.Read(m.Root, guest.Disk{Root: m.Root}.BlockSize)
 	}
-	for _, p := range []string{modulesLoad, modprobeD, guardUnit, guardWants} {
+	for _, p := range []string{modulesLoad, modprobeD, guardUnit, guardWants, fstab} {
 		if g.Own[p], err = readOrNil(m.Root, p); err != nil {
 			return g, err
 		}
+	}
+	if g.disk, err = probeDisk(m.Root, g.State); err != nil {
+		return g, err
 	}
 	for _, p := range []string{"/lib/systemd/systemd", "/usr/lib/systemd/systemd"} {
 		found, err := m.Root.Exists(p)
@@ -102,7 +110,7 @@ func offlineState(files hostfs.Files, b Boot) guest.State {
 	return s
 }
 
-// PlanGuest decides what enabling tmem in a guest takes. A *Refusal says why it
+// PlanGuest decides what enabling tmem in a guest takes. A *RefusalError says why it
 // cannot be done.
 func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	p := Plan{Role: role.Guest, boot: g.Boot, settings: g.Settings}
@@ -110,7 +118,7 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 		return p, err
 	}
 	for _, f := range guest.Chain(g.State) {
-		if slices.Contains([]string{guest.CheckZswap, guest.CheckSwap, guest.CheckFileSystems, guest.CheckKernel}, f.Check) && f.Verdict != finding.Good {
+		if !(o.CreateSwap && f.Check == guest.CheckSwap) && slices.Contains([]string{guest.CheckZswap, guest.CheckSwap, guest.CheckFileSystems, guest.CheckKernel}, f.Check) && f.Verdict != finding.Good {
 			f.Commands = nil // they lead here
 			p.Notes = append(p.Notes, f)
 		}
@@ -121,7 +129,7 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	for _, f := range g.wantedFiles(o) {
 		old := g.Own[f.Path]
 		if old != nil && !bytes.HasPrefix(old, []byte(ownHead)) {
-			return p, &Refusal{
+			return p, &RefusalError{
 				Kind: Blocked, Seen: f.Path + " is there and is not xtm's", Why: "it would be overwritten",
 				Ways: []string{"move it away, then run this again"},
 			}
@@ -130,6 +138,16 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 			p.files = append(p.files, grub.Change{Path: f.Path, Old: old, New: f.New})
 		}
 	}
+	made := slices.ContainsFunc(g.State.Swaps.Or(nil), func(a guest.SwapArea) bool { return a.Name == swapPath }) ||
+		bytes.Contains(g.Own[fstab], []byte(swapLine+"\n"))
+	if o.CreateSwap && !made {
+		if err := p.planSwap(g, o); err != nil {
+			return p, err
+		}
+		p.Notes = append(p.Notes, finding.Finding{
+			Check: "swap-file", Subject: swapPath, Verdict: finding.Note, Seen: fmt.Sprintf("a swap file of %d MiB will be made there", p.swap),
+		})
+	}
 	return p, nil
 }
 
@@ -137,43 +155,43 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 func (g GuestMachine) mayEnable(o GuestOptions) error {
 	s := g.State
 	if answer, why := s.Possible(); answer == guest.No {
-		return &Refusal{Kind: Impossible, Seen: why, Why: "this guest cannot have tmem", Ways: GuestWays(s)}
+		return &RefusalError{Kind: Impossible, Seen: why, Why: "this guest cannot have tmem", Ways: GuestWays(s)}
 	}
 	if !s.Release.Has() {
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: "the release of the kernel that will boot is not to be told", Why: "what it needs depends on that",
 			Ways: []string{"run it in the running guest"},
 		}
 	}
 	sup := s.Support()
 	if len(sup.Missing) > 0 && sup.Answers[guest.Cleancache] == guest.No && sup.Answers[guest.Frontswap] == guest.No {
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: sup.Source + " lacks CONFIG_" + strings.Join(sup.Missing, ", CONFIG_"), Why: "without them this kernel has no use for a pool",
 			Ways: append([]string{"a kernel that has them: " + guest.KernelBuild}, GuestWays(s)...),
 		}
 	}
 	if s.Module.Or(guest.Module{}).Presence == guest.Absent {
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
 			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", "a kernel that has it: " + guest.KernelBuild},
 		}
 	}
-	if areas, known := s.Swaps.Get(); !g.Offline && len(areas) == 0 && !o.NoSwap {
+	if areas, known := s.Swaps.Get(); !g.Offline && len(areas) == 0 && !o.NoSwap && !o.CreateSwap {
 		seen := "no swap area is active"
 		if !known {
 			seen = "the swap areas cannot be read"
 		}
-		return &Refusal{
+		return &RefusalError{
 			Kind: Unsaid, Seen: seen,
 			Why: "without one nothing goes to a persistent pool, and a guest that shrinks itself fails to start programs",
 			Ways: []string{
-				"make a swap area of the guest's maximum memory: mkswap, swapon, a line in /etc/fstab; it is written to only when a put is refused",
+				"make a swap file of the guest's maximum memory, which is written to only when a put is refused: --create-swap",
 				"to use file pages alone: --no-swap",
 			},
 		}
 	}
 	if g.guarded(o) && !g.Systemd {
-		return &Refusal{
+		return &RefusalError{
 			Kind: Unsaid, Seen: "there is no systemd here", Why: "xtm installs its guard as a service of systemd",
 			Ways: []string{
 				"let the guest shrink from boot on, whether or not its host has tmem: --unguarded",
@@ -242,7 +260,7 @@ func (p *Plan) guestWords(g GuestMachine, o GuestOptions) error {
 		return nil
 	}
 	if g.Menu.BLS {
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: g.Loader.Menu + " takes its entries from /boot/loader/entries", Why: "xtm could not prove the words there",
 			Ways: []string{"grubby --update-kernel=ALL --args=" + run.Quote(texts)},
 		}

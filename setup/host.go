@@ -33,7 +33,7 @@ type HostOptions struct {
 	AcceptRisk bool
 }
 
-// PlanHost decides what enabling tmem on a host takes. A *Refusal says why it
+// PlanHost decides what enabling tmem on a host takes. A *RefusalError says why it
 // cannot be done.
 func PlanHost(h Host, o HostOptions) (Plan, error) {
 	p := Plan{Role: role.Host, boot: h.Boot, settings: h.Settings, releases: map[string]xen.Version{}}
@@ -84,7 +84,7 @@ func (h Host) mayRun(o HostOptions) error {
 const ramLimit units.KiB = 5 << 30
 
 func (h Host) tooMuchRAM(seen string) error {
-	return &Refusal{
+	return &RefusalError{
 		Kind: Impossible, Seen: "this host " + seen + " more memory than Xen maps at once",
 		Why: "Xen switches tmem off then", Ways: h.Ways(),
 	}
@@ -96,26 +96,26 @@ func judge(h Hypervisor, o HostOptions, xsa15 string, ways []string) error {
 	has, told := h.HasTmem.Get()
 	switch {
 	case !h.Version.Known():
-		return &Refusal{
+		return &RefusalError{
 			Kind: Unsaid, Seen: h.String() + " does not tell its release (" + h.Evidence + ")",
 			Why:  "whether it has tmem depends on that, and a file's name proves nothing",
 			Ways: []string{"say it, if you know: --xen-version 4.4.1; what runs says it itself: cat /sys/hypervisor/version/{major,minor,extra}"},
 		}
 	case f.Removed:
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: h.String(), Why: "Transcendent Memory was removed in Xen 4.13 and cannot be had there",
 			Ways: ways,
 		}
 	case !f.Exists:
-		return &Refusal{Kind: Impossible, Seen: h.String(), Why: "it is older than tmem, which came with 4.0", Ways: ways}
+		return &RefusalError{Kind: Impossible, Seen: h.String(), Why: "it is older than tmem, which came with 4.0", Ways: ways}
 	case told && !has:
-		return &Refusal{
+		return &RefusalError{
 			Kind: Impossible, Seen: fmt.Sprintf("%s was built without tmem (%s)", h, h.Evidence),
 			Why:  "a word on its command line would do nothing",
 			Ways: append([]string{"a hypervisor built with CONFIG_TMEM=y, which 4.12 does not have by default and 4.7 to 4.11 have"}, ways...),
 		}
 	case !told && !f.BuiltByDefault:
-		return &Refusal{
+		return &RefusalError{
 			Kind: Blocked, Seen: fmt.Sprintf("%s may have been built without tmem (%s)", h, h.Evidence),
 			Why: "4.12 is, unless somebody chose CONFIG_TMEM=y, and then its guests would shrink with nothing behind them",
 			Ways: []string{
@@ -123,7 +123,7 @@ func judge(h Hypervisor, o HostOptions, xsa15 string, ways []string) error {
 			},
 		}
 	case !f.XSA15Fixed && xsa15 == "" && !o.AcceptRisk:
-		return &Refusal{
+		return &RefusalError{
 			Kind: Unsaid, Seen: h.String() + " has the holes of XSA-15 (CVE-2012-3497)",
 			Why: "with tmem on, any guest can crash or take over the host; without it nobody can use them",
 			Ways: []string{
@@ -195,7 +195,7 @@ func (h Host) nextImage() (image Hypervisor, why string, err error) {
 	if why != "" {
 		var ok bool
 		if entry, ok = firstXen(h.Menu); !ok {
-			return Hypervisor{}, "", &Refusal{
+			return Hypervisor{}, "", &RefusalError{
 				Kind: Blocked, Seen: "no entry of " + h.Loader.Menu + " loads Xen", Why: "there is no command line to put tmem in",
 				Ways: []string{
 					"entries of Xen come of an image in /boot (xen-4.11-amd64.gz) and a kernel whose /boot/config-RELEASE has CONFIG_XEN_DOM0=y; then: " +
@@ -225,7 +225,7 @@ func firstXen(m grub.Menu) (grub.Entry, bool) {
 // byHand refuses a machine that GRUB 2 does not boot.
 func (h Host) byHand(o HostOptions) error {
 	words := strings.Join(wordTexts(hostWords(o)), " ")
-	r := &Refusal{
+	r := &RefusalError{
 		Kind: Impossible, Seen: strings.Join(h.Loader.Reasons, "; "),
 		Why: "xtm edits the settings of GRUB 2 only",
 	}

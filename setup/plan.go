@@ -1,13 +1,16 @@
 package setup
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/role"
+	"xtm/internal/units"
 	"xtm/xen"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // Plan is what is to be changed and what must be said before.
@@ -22,7 +25,13 @@ type Plan struct {
 	// releases are those of the menu's images.
 	releases map[string]xen.Version
 	// files are xtm's own, apart from GRUB's settings.
-	files         []grub.Change
+	files []grub.Change
+	// lines are xtm's in files of somebody else's, swap the size of a swap file
+	// that is to be made, unswap tells that it is to go.
+	lines         []fileLine
+	swap          units.MiB
+	unswap        bool
+	disables      bool
 	proveSettings func(*grub.Config) error
 	proveMenu     func(grub.Menu) error
 	// Stale tells that the settings are right and the menu is not made of them.
@@ -43,34 +52,23 @@ func (p Plan) Diff() string {
 		b.WriteString(p.settings.Diff())
 	}
 	for _, f := range p.files {
-		b.WriteString(wholeDiff(f))
+		was, is := f.Path, f.Path
+		if f.Old == nil {
+			was = "/dev/null"
+		}
+		if f.New == nil {
+			is = "/dev/null"
+		}
+		if was != is || f.Old != nil {
+			b.Write(diff.Diff(was, f.Old, is, f.New))
+		}
 	}
 	return b.String()
 }
 
-// wholeDiff is the diff of a file that is made or removed.
-func wholeDiff(f grub.Change) string {
-	if f.Old == nil && f.New == nil {
-		return "" // somebody has removed it
-	}
-	text, sign, head := f.New, "+", "--- /dev/null\n+++ "+f.Path
-	if f.New == nil {
-		text, sign, head = f.Old, "-", "--- "+f.Path+"\n+++ /dev/null"
-	}
-	lines := strings.SplitAfter(string(text), "\n")
-	if lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
-	span := fmt.Sprintf("@@ -0,0 +1,%d @@", len(lines))
-	if f.New == nil {
-		span = fmt.Sprintf("@@ -1,%d +0,0 @@", len(lines))
-	}
-	return fmt.Sprintf("diff %s %s\n%s\n%s\n%s%s", f.Path, f.Path, head, span, sign, strings.Join(lines, sign))
-}
-
 // Done tells that there is nothing to do.
 func (p Plan) Done() bool {
-	return p.Diff() == "" && len(p.files) == 0 && !p.Stale && len(p.dropped) == 0
+	return p.Diff() == "" && len(p.files) == 0 && !p.Stale && len(p.dropped) == 0 && !p.unswap
 }
 
 // remakesMenu tells whether the boot menu is made anew.
@@ -88,3 +86,8 @@ func (p Plan) Command() string {
 
 // CleanUp removes what killed runs left beside the files of the plan.
 func (p Plan) CleanUp(m Machine) error { return cleanUp(m.Root, p.boot.Loader.Menu) }
+
+// own are the changes of files that are xtm's own.
+func (p Plan) own() []grub.Change {
+	return slices.DeleteFunc(slices.Clone(p.files), func(f grub.Change) bool { return f.Path == fstab })
+}

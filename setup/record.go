@@ -36,6 +36,10 @@ type record struct {
 	Words []Word `json:"words,omitempty"`
 	// Files are xtm's own.
 	Files []string `json:"files,omitempty"`
+	// Lines are xtm's in files of somebody else's.
+	Lines []fileLine `json:"lines,omitempty"`
+	// Swap tells that the swap file is xtm's.
+	Swap bool `json:"swap,omitempty"`
 	// Pending is a run that has not ended.
 	Pending *pending `json:"pending,omitempty"`
 }
@@ -47,6 +51,9 @@ type pending struct {
 	// Words until it has ended.
 	Adds  []Word       `json:"adds,omitempty"`
 	Files []fileChange `json:"files"`
+	// Lines and Swap are what the run adds.
+	Lines []fileLine `json:"lines,omitempty"`
+	Swap  bool       `json:"swap,omitempty"`
 }
 
 // fileChange is a file that a run changes.
@@ -98,7 +105,7 @@ func parseRecord(b []byte) (record, error) {
 
 // write keeps the record, or removes its file where it says nothing.
 func (r record) write(root hostfs.Root) error {
-	if len(r.Words) == 0 && len(r.Files) == 0 && r.Pending == nil {
+	if len(r.Words) == 0 && len(r.Files) == 0 && len(r.Lines) == 0 && !r.Swap && r.Pending == nil {
 		err := atomicfile.Remove(root, recordFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -10,14 +11,22 @@ import (
 	"xtm/internal/hostfs"
 )
 
-// Killed tells when a run began that was killed on its way; false is none.
+// Killed tells whether a run was killed on its way, and names it: "a run of
+// 2026-11-22 15:04:05 UTC".
 func Killed(files hostfs.Files) (string, bool, error) {
 	rec, err := readRecord(files)
-	if err != nil || rec.Pending == nil {
+	switch {
+	case err != nil:
 		return "", false, err
+	case rec.Pending != nil:
+		return "a run of " + rec.Pending.Began.Format("2006-01-02 15:04:05 MST"), true, nil
 	}
-	return rec.Pending.Began.Format("2006-01-02 15:04:05 MST"), true, nil
+	return "a run that takes a swap file away", rec.swapLeft(), nil
 }
+
+// swapLeft tells that a run has taken all away but the swap file, which goes
+// last.
+func (r record) swapLeft() bool { return r.Swap && len(r.Lines) == 0 }
 
 // Recover undoes what a killed run has left half done. A file that was edited
 // since keeps those edits, and loses the run's words alone. Nothing is done
@@ -32,10 +41,19 @@ func Recover(ctx context.Context, m Machine) error {
 	}
 	defer unlock()
 	rec, err := readRecord(m.Root)
-	if err != nil || rec.Pending == nil {
+	switch {
+	case err != nil:
 		return err
+	case rec.Pending == nil && rec.swapLeft():
+		if err := m.removeSwap(ctx); err != nil {
+			return err
+		}
+		rec.Swap = false
+		return rec.write(m.Root)
+	case rec.Pending == nil:
+		return nil
 	}
-	if err := m.rollBack(rec); err != nil {
+	if err := m.rollBack(ctx, rec); err != nil {
 		return fmt.Errorf("undo the run that was killed: %w", err)
 	}
 	loader, err := grub.FindLoader(m.Root)
@@ -52,7 +70,12 @@ func Recover(ctx context.Context, m Machine) error {
 }
 
 // rollBack gives the files of a killed run their old contents.
-func (m Machine) rollBack(rec record) error {
+func (m Machine) rollBack(ctx context.Context, rec record) error {
+	if rec.Pending.Swap {
+		if err := m.removeSwap(ctx); err != nil {
+			return err
+		}
+	}
 	edited := false
 	for _, f := range rec.Pending.Files {
 		now, err := readOrNil(m.Root, f.Path)
@@ -80,6 +103,17 @@ func (m Machine) rollBack(rec record) error {
 	}
 	if !edited {
 		return nil
+	}
+	for _, l := range rec.Pending.Lines {
+		old, err := readOrNil(m.Root, l.Path)
+		if err != nil {
+			return err
+		}
+		if now := withoutLine(old, l.Text); old != nil && !bytes.Equal(now, old) {
+			if err := put(m.Root, l.Path, now); err != nil {
+				return err
+			}
+		}
 	}
 	// What the run added goes; what it took away was gone with the edit.
 	adds := slices.DeleteFunc(slices.Clone(rec.Pending.Adds), func(w Word) bool { return slices.Contains(rec.Words, w) })

@@ -73,8 +73,8 @@ const (
 	Blocked Kind = "blocked"
 )
 
-// Refusal is a plan that is not made, and nothing was written.
-type Refusal struct {
+// RefusalError is a plan that is not made, and nothing was written.
+type RefusalError struct {
 	Kind Kind
 	// Seen is what was found, Why the reason that it will not do.
 	Seen, Why string
@@ -83,10 +83,10 @@ type Refusal struct {
 }
 
 // Error is what was found and why it will not do.
-func (r *Refusal) Error() string { return r.Seen + ": " + r.Why }
+func (r *RefusalError) Error() string { return r.Seen + ": " + r.Why }
 
 // Hints are the ways.
-func (r *Refusal) Hints() []string { return r.Ways }
+func (r *RefusalError) Hints() []string { return r.Ways }
 
 // Word is one word in a variable of GRUB's settings.
 type Word struct {

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestRefusalHasThisMachinesFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = PlanHost(h, HostOptions{})
-	r, ok := err.(*Refusal)
+	r, ok := errors.AsType[*RefusalError](err)
 	if !ok || r.Kind != Impossible {
 		t.Fatalf("not refused: %v", err)
 	}
@@ -124,7 +125,7 @@ func TestRunningReleases(t *testing.T) {
 		h.Running = opt.Of(Hypervisor{Version: v, HasTmem: tc.has})
 		p, err := PlanHost(h, HostOptions{})
 		var got Kind
-		if r, ok := err.(*Refusal); ok {
+		if r, ok := errors.AsType[*RefusalError](err); ok {
 			got = r.Kind
 			if len(r.Ways) == 0 {
 				t.Errorf("%s: no way on", tc.version)

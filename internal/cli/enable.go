@@ -47,6 +47,8 @@ its host has tmem, which the kernel alone does not see.
 			&cli.BoolFlag{Name: "minimal", Usage: "in a guest: write no word that its kernel does not read"},
 			&cli.BoolFlag{Name: "unguarded", Usage: "in a guest: let it shrink from boot on, tmem in the host or not"},
 			&cli.BoolFlag{Name: "no-swap", Usage: "in a guest: go on without a swap area"},
+			&cli.BoolFlag{Name: "create-swap", Usage: "in a guest: make a swap file, as large as its maximum memory"},
+			&cli.StringFlag{Name: "swap-size", Usage: "with --create-swap: this `SIZE` instead, such as 2G"},
 		),
 		Action: func(c *cli.Context) error {
 			o, err := hostOptionsOf(c)
@@ -221,12 +223,12 @@ func (s *setupRun) recover(ctx context.Context) error {
 		return explainSetup(err)
 	}
 	if s.dryRun {
-		return s.say("A run of " + when + " was killed; without --dry-run its changes are undone first.")
+		return s.say("There is " + when + " that was killed; without --dry-run it is put right first.")
 	}
 	if err := setup.Recover(ctx, s.machine); err != nil {
 		return &exitError{exitPartly, err, []string{"the old files are in /var/lib/xtm/backup"}}
 	}
-	return s.say("A run of " + when + " was killed; its changes have been undone.")
+	return s.say("There was " + when + " that was killed; it has been put right.")
 }
 
 // show prints the notes and the diff. done tells that this is the end.
@@ -319,8 +321,7 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 func (s *setupRun) failed(err error, out setup.Outcome) error {
 	switch {
 	case errors.Is(err, setup.ErrNotRestored):
-		hints := []string{"the old files, to be copied back by hand:"}
-		return &exitError{exitPartly, err, append(hints, out.Backups...)}
+		return &exitError{exitPartly, err, append([]string{"the old files, to be copied back by hand:"}, out.Backups...)}
 	case errors.Is(err, setup.ErrChanged), errors.Is(err, setup.ErrLocked):
 		return err
 	case errors.Is(err, context.Canceled):
@@ -361,7 +362,7 @@ func (s *setupRun) say(text string) error {
 
 // explainSetup gives a refusal its exit code.
 func explainSetup(err error) error {
-	r, ok := errors.AsType[*setup.Refusal](err)
+	r, ok := errors.AsType[*setup.RefusalError](err)
 	if !ok {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // guestFlags are those of enable-tmem that make sense in guests alone.
-var guestFlags = []string{"now", "minimal", "unguarded", "no-swap"}
+var guestFlags = []string{"now", "minimal", "unguarded", "no-swap", "create-swap", "swap-size"}
 
 // installed is where xtm's package puts it, for a system that is not running.
 const installed = "/usr/bin/xtm"
@@ -102,6 +102,18 @@ func (s *setupRun) enableGuest(ctx context.Context, c *cli.Context, env Env) err
 	}
 	o := setup.GuestOptions{
 		Minimal: c.Bool("minimal"), Unguarded: c.Bool("unguarded"), NoSwap: c.Bool("no-swap"), Program: env.Program,
+	}
+	o.CreateSwap = c.Bool("create-swap")
+	if text := c.String("swap-size"); text != "" {
+		if o.SwapSize, err = setup.ParseSize(text); err != nil {
+			return &usageError{msg: "--swap-size: " + err.Error()}
+		}
+	}
+	switch {
+	case c.IsSet("swap-size") && !o.CreateSwap:
+		return &usageError{msg: "--swap-size is for --create-swap"}
+	case o.CreateSwap && o.NoSwap:
+		return &usageError{msg: "--create-swap and --no-swap exclude each other"}
 	}
 	if s.machine.Offline || !filepath.IsAbs(o.Program) {
 		o.Program = installed
