@@ -14,6 +14,7 @@ import (
 
 	"xtm/hwprofile/hwtest"
 	"xtm/hwprofile/pci"
+	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
 	"xtm/internal/units"
@@ -211,5 +212,20 @@ func TestIdentityText(t *testing.T) {
 	var got Saved
 	if err := json.Unmarshal(b, &got); err != nil || got.Devices[0] != s.Devices[0] {
 		t.Errorf("%s: %+v, %v", b, got, err)
+	}
+}
+
+// TestTwins: of two equal cards the one in the saved slot is meant, not the
+// one that has its address now.
+func TestTwins(t *testing.T) {
+	twin := func(bus uint8, path string) Readiness {
+		a := pci.Address{Bus: bus}
+		return Readiness{Address: a, Identity: Identity{Address: a, ID: opt.Of(pci.ID{Vendor: 0x8086, Device: 0x1533}), Path: path}}
+	}
+	was := twin(3, "0000:00/1c.3/00.0").Identity
+	p := Profile{Passthrough: []Readiness{twin(2, "0000:00/1c.3/00.0"), twin(3, "0000:00/1c.5/00.0")}}
+	found := p.Compare(Saved{Schema: Schema, Devices: []Identity{was}})
+	if len(found) != 1 || !strings.Contains(found[0].Seen, "moved to 0000:02:00.0") || found[0].Verdict != finding.Dangerous {
+		t.Errorf("%+v", found)
 	}
 }
