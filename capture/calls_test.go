@@ -44,7 +44,7 @@ var begin = time.Date(2026, 11, 22, 13, 35, 22, 17, time.FixedZone("", 3600))
 // hypervisor is a host of a release as hypercalls and xenstore show it.
 func hypervisor(release string) (*hypercalltest.Xen, capture.Seams) {
 	x := hypercalltest.New(release, begin)
-	x.CommandLine, x.Console = "tmem console=com1 ", strings.Repeat("(XEN) noise\n", 4000)+"(XEN) tmem: initialized comp=0\n"
+	x.CommandLine, x.Console = "tmem console=com1 ", strings.Repeat("(XEN) noise\n", 2800)+"(XEN) tmem: initialized comp=0\n"
 	if x.Version.Before(4, 13) {
 		x.TmemBuilt, x.TmemOn, x.Listing, x.FreeableMB = true, true, tmemtest.Host(3, 2), 646
 	}
@@ -88,7 +88,7 @@ func recorder(s capture.Seams) *capture.Recorder {
 // The snapshot of a recorded hypervisor is that of the hypervisor, and so is
 // that of a recording of the recording.
 func TestHypercallsOfEveryEra(t *testing.T) {
-	for _, release := range []string{"4.0.0", "4.1.6", "4.3.0", "4.5.5", "4.6.6", "4.7.0", "4.8.0", "4.10.0", "4.12.4", "4.13.5", "4.17.7", "4.22.0"} {
+	for _, release := range []string{"4.0.0", "4.2.5", "4.5.5", "4.6.6", "4.8.0", "4.12.4", "4.13.5", "4.17.7", "4.22.0"} {
 		t.Run(release, func(t *testing.T) {
 			_, live := hypervisor(release)
 			want := calls(t, live)
@@ -226,7 +226,7 @@ func TestQuestionsAreMatchedByTheirBytes(t *testing.T) {
 // pieces of the ring lies; what is not a secret stays in its place.
 func TestHypercallsAreScrubbed(t *testing.T) {
 	const secret = "hunter2hunter2"
-	for _, at := range []int{0, 10, 20, 26, 30, 40} {
+	for _, at := range []int{0, 12, 26, 40} {
 		x, live := hypervisor("4.12.4")
 		// The pieces have 32 KiB; here the border lies near the password.
 		x.Console = strings.Repeat("x", 32<<10-at-1) + "\npassword=" + secret + " (XEN) Command line: a\n(XEN) tmem: initialized comp=0\n"
