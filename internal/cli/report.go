@@ -155,8 +155,8 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 // ended is the end of a run that could not read once more: with --every an
 // interrupt is how a user ends it.
 func (o reportOptions) ended(ctx context.Context, err error) error {
-	if o.every > 0 && ctx.Err() != nil {
-		return nil
+	if o.every > 0 && errors.Is(ctx.Err(), context.Canceled) {
+		return nil //nolint:nilerr // it ended as it was asked to
 	}
 	return explainNoSnapshot(err)
 }
