@@ -3,6 +3,7 @@ package setup
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,7 +133,7 @@ func live(t *testing.T, root hostfs.Root) map[string]string {
 // guestFiles is a guest without swap that the same boot loader starts.
 func guestFiles() map[string]string {
 	files := hostFiles()
-	for name, text := range map[string]string{
+	maps.Copy(files, map[string]string{
 		"etc/fstab":              "/dev/xvda / ext4 defaults 0 1",
 		"boot/vmlinuz":           "",
 		"proc/cmdline":           "root=/dev/xvda ro\n",
@@ -150,8 +151,6 @@ func guestFiles() map[string]string {
 		"etc/modprobe.d/.placehold":                         "",
 		"etc/modules-load.d/.placehold":                     "",
 		"etc/systemd/system/multi-user.target.d/.placehold": "",
-	} {
-		files[name] = text
-	}
+	})
 	return files
 }

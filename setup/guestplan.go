@@ -117,8 +117,12 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	if err := g.mayEnable(o); err != nil {
 		return p, err
 	}
+	told := []string{guest.CheckKernel, guest.CheckZswap, guest.CheckFileSystems}
+	if !o.CreateSwap {
+		told = append(told, guest.CheckSwap)
+	}
 	for _, f := range guest.Chain(g.State) {
-		if !(o.CreateSwap && f.Check == guest.CheckSwap) && slices.Contains([]string{guest.CheckZswap, guest.CheckSwap, guest.CheckFileSystems, guest.CheckKernel}, f.Check) && f.Verdict != finding.Good {
+		if slices.Contains(told, f.Check) && f.Verdict != finding.Good {
 			f.Commands = nil // they lead here
 			p.Notes = append(p.Notes, f)
 		}
