@@ -429,6 +429,33 @@ func TestErrorsOfTheServer(t *testing.T) {
 	}
 }
 
+// TestOneRequestAtATime is what keeps the kernel's device alive.
+func TestOneRequestAtATime(t *testing.T) {
+	s := xenstoretest.New(keys())
+	s.Answer = func(_ int, b []byte) ([]byte, bool) { time.Sleep(100 * time.Microsecond); return b, false }
+	c := open(t, s)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*time.Millisecond)
+				w, err := c.Watch(ctx, "/local")
+				if err == nil {
+					_, _ = w.Next(ctx)
+					w.Close()
+				}
+				_, _ = c.Read(ctx, "/local/domain/1/name")
+				_ = c.Tx(ctx, func(*xenstore.Tx) error { return errors.New("oops") })
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	if v, err := c.Read(t.Context(), "/local/domain/1/name"); v != "web1" || err != nil || s.Overlaps() > 0 {
+		t.Errorf("%d requests overlap; afterwards %q, %v", s.Overlaps(), v, err)
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	k := map[string]string{}
 	for i := range 16 {

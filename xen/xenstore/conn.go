@@ -9,18 +9,23 @@ import (
 	"sync"
 )
 
-// conn is one connection. Requests may overlap: an answer finds its request by
-// the id. Once anything goes wrong, all that wait get that error.
+// conn is one connection, with one request at a time. Where that request is
+// given up, the next waits for its answer all the same: Linux's device (seen on
+// 6.1, /dev/xen/xenbus) hangs for good, and with it all of Dom0's xenbus, when it
+// gets a WATCH or UNWATCH while it owes an answer. Once anything goes wrong, all
+// that wait get that error.
 type conn struct {
 	rw  io.ReadWriteCloser
 	out chan []byte
+	// turn holds one token, which a request takes until it is answered.
+	turn chan struct{}
 	// done is closed when the connection has ended, err says why.
 	done chan struct{}
 
 	mu      sync.Mutex
 	err     error
 	lastID  uint32
-	pending map[uint32]*request
+	current *request          // nil while none is under way
 	watches map[string]*Watch // by token
 	tokens  int               // given out so far
 }
@@ -28,16 +33,18 @@ type conn struct {
 // request is what waits for an answer.
 type request struct {
 	kind   kind
+	id     uint32
 	answer chan packet // has room for one
 }
 
 func newConn(rw io.ReadWriteCloser) *conn {
 	c := &conn{
-		rw: rw, out: make(chan []byte), done: make(chan struct{}),
-		pending: map[uint32]*request{}, watches: map[string]*Watch{},
+		rw: rw, out: make(chan []byte), turn: make(chan struct{}, 1), done: make(chan struct{}),
+		watches: map[string]*Watch{},
 	}
-	go c.send()
-	go c.receive()
+	c.turn <- struct{}{}
+	go c.write()
+	go c.read()
 	return c
 }
 
@@ -62,7 +69,7 @@ func (c *conn) ended() error {
 	return c.err
 }
 
-func (c *conn) send() {
+func (c *conn) write() {
 	for {
 		select {
 		case b := <-c.out:
@@ -76,7 +83,7 @@ func (c *conn) send() {
 	}
 }
 
-func (c *conn) receive() {
+func (c *conn) read() {
 	for {
 		p, err := readPacket(c.rw)
 		if err == nil {
@@ -92,8 +99,8 @@ func (c *conn) receive() {
 	}
 }
 
-// dispatch hands a message to who waits for it. An answer that nobody waits for
-// any more is dropped.
+// dispatch hands a message to who waits for it. An answer to nothing that was
+// asked is dropped.
 func (c *conn) dispatch(p packet) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,54 +114,29 @@ func (c *conn) dispatch(p packet) error {
 		}
 		return nil
 	}
-	id := p.id
-	if id == 0 {
-		id = c.oldest(p.kind)
-	}
-	r, ok := c.pending[id]
-	if !ok {
+	r := c.current
+	// The kernel's device answers WATCH and UNWATCH itself, and up to Linux 4.10
+	// without the id (drivers/xen/xenbus/xenbus_dev_frontend.c).
+	if r == nil || p.id != r.id && (p.id != 0 || p.kind != r.kind) {
 		return nil
 	}
 	if p.kind != r.kind && p.kind != kindError {
 		return fmt.Errorf("an answer of kind %d to a request of kind %d: %w", p.kind, r.kind, ErrProtocol)
 	}
-	delete(c.pending, id)
 	r.answer <- p
+	c.current = nil
+	c.turn <- struct{}{}
 	return nil
 }
 
-// oldest finds the request that an answer without an id is for. The kernel's
-// device answers WATCH and UNWATCH itself, and up to Linux 4.10 without the id
-// (drivers/xen/xenbus/xenbus_dev_frontend.c, xenbus_write_watch). It does so
-// before it takes the next request, so that order decides.
-func (c *conn) oldest(k kind) uint32 {
-	found := uint32(0)
-	for id, r := range c.pending {
-		if r.kind == k && (found == 0 || int32(id-found) < 0) {
-			found = id
-		}
-	}
-	return found
-}
-
-// ask sends a request and waits for its answer. A request whose context ends is
-// given up; its answer is dropped when it comes.
+// ask sends a request and waits for its answer.
 func (c *conn) ask(ctx context.Context, k kind, tx uint32, body []byte) ([]byte, error) {
 	if len(body) > maxPayload {
 		return nil, errTooLong
 	}
-	r := &request{kind: k, answer: make(chan packet, 1)}
-	id, err := c.enter(r)
+	r, err := c.send(ctx, k, tx, body)
 	if err != nil {
 		return nil, err
-	}
-	defer c.leave(id)
-	select {
-	case c.out <- packet{k, id, tx, body}.bytes():
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-c.done:
-		return nil, c.ended()
 	}
 	select {
 	case p := <-r.answer:
@@ -171,40 +153,41 @@ func (c *conn) ask(ctx context.Context, k kind, tx uint32, body []byte) ([]byte,
 
 // tell sends a request whose answer does not matter, and does not wait.
 func (c *conn) tell(k kind, tx uint32, body []byte) {
-	id, err := c.enter(nil)
-	if err != nil {
-		return
-	}
 	go func() {
-		select {
-		case c.out <- packet{k, id, tx, body}.bytes():
-		case <-c.done:
-		}
+		_, _ = c.send(context.Background(), k, tx, body) // until the connection ends
 	}()
 }
 
-// enter gives a request its id: never 0, and none that is still waited for. A
-// nil request is not waited for.
-func (c *conn) enter(r *request) (uint32, error) {
+// send sends a request once the one before is answered.
+func (c *conn) send(ctx context.Context, k kind, tx uint32, body []byte) (*request, error) {
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.done:
+		return nil, c.ended()
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return 0, c.err
+	if c.lastID++; c.lastID == 0 {
+		c.lastID++ // 0 is what events have
 	}
-	c.lastID++
-	for c.lastID == 0 || c.pending[c.lastID] != nil {
-		c.lastID++
+	r := &request{kind: k, id: c.lastID, answer: make(chan packet, 1)}
+	c.current = r
+	c.mu.Unlock()
+	select {
+	case c.out <- packet{k, r.id, tx, body}.bytes():
+		return r, nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.current == r { // nobody can answer what was not sent, but a liar
+			c.current = nil
+			c.turn <- struct{}{}
+		}
+		return nil, ctx.Err()
+	case <-c.done:
+		return nil, c.ended()
 	}
-	if r != nil {
-		c.pending[c.lastID] = r
-	}
-	return c.lastID, nil
-}
-
-func (c *conn) leave(id uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.pending, id)
 }
 
 // errClosed is what waiters get when the client is closed.

@@ -68,22 +68,47 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// TestGivenUpRequestsAreForgotten lets requests run into their deadline.
-func TestGivenUpRequestsAreForgotten(t *testing.T) {
+// TestGivenUpRequestKeepsItsTurn lets a request run into its deadline: the next
+// is not sent before its answer came.
+func TestGivenUpRequestKeepsItsTurn(t *testing.T) {
 	near, far := net.Pipe()
-	go func() { _, _ = io.Copy(io.Discard, far) }()
 	c := newConn(near)
-	for range 20 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		if _, err := c.ask(ctx, kindRead, 0, args("/a")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
+	sent := make(chan packet)
+	go func() {
+		defer close(sent)
+		for {
+			p, err := readPacket(far)
+			if err != nil {
+				return
+			}
+			sent <- p
 		}
-		cancel()
+	}()
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	go func() { _, _ = c.ask(short, kindRead, 0, args("/first")) }()
+	first := <-sent
+	<-short.Done()
+	answered := make(chan error)
+	go func() {
+		_, err := c.ask(t.Context(), kindWatch, 0, args("/second", "token"))
+		answered <- err
+	}()
+	select {
+	case p := <-sent:
+		t.Fatalf("%q was sent while the first was not answered", p.body)
+	case <-time.After(50 * time.Millisecond):
 	}
-	c.mu.Lock()
-	if len(c.pending) > 0 {
-		t.Errorf("%d requests are still waited for", len(c.pending))
+	if _, err := far.Write(packet{kindRead, first.id, 0, []byte("late")}.bytes()); err != nil {
+		t.Fatal(err)
 	}
-	c.mu.Unlock()
+	second := <-sent
+	if _, err := far.Write(packet{kindWatch, second.id, 0, args("OK")}.bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
 	c.end(errClosed)
+	<-sent
 }

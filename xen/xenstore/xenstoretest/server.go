@@ -34,6 +34,7 @@ type Server struct {
 	conflicts  int
 	clients    map[*client]bool
 	dials      int
+	overlaps   int
 }
 
 // New returns a server with these keys.
@@ -85,6 +86,14 @@ func (s *Server) Get(path string) (string, bool) {
 	return v, ok
 }
 
+// Overlaps counts the requests that came while the one before was not answered.
+// The kernel's device hangs for good on some.
+func (s *Server) Overlaps() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overlaps
+}
+
 // Conflict makes the next n commits fail with EAGAIN.
 func (s *Server) Conflict(n int) {
 	s.mu.Lock()
@@ -121,6 +130,7 @@ type client struct {
 	gone    chan struct{}
 	watches [][2]string // path, token
 	open    map[uint32]*transaction
+	owed    int // answers
 }
 
 type transaction struct {
@@ -164,6 +174,10 @@ func (s *Server) receive(c *client) {
 			return
 		}
 		s.mu.Lock()
+		if c.owed > 0 {
+			s.overlaps++
+		}
+		c.owed++
 		kind, answer := s.handle(c, word(0), word(2), body)
 		id := word(1)
 		if s.Device && (word(0) == 4 || word(0) == 5) {
@@ -193,13 +207,18 @@ func (s *Server) send(c *client) {
 	for {
 		select {
 		case b := <-c.out:
-			hangUp := false
+			hangUp, owed := false, b[0] != 15
 			if s.Answer != nil {
 				s.mu.Lock()
 				s.answers++
 				n := s.answers
 				s.mu.Unlock()
 				b, hangUp = s.Answer(n, b)
+			}
+			if owed {
+				s.mu.Lock()
+				c.owed--
+				s.mu.Unlock()
 			}
 			if len(b) > 0 {
 				if _, err := c.conn.Write(b); err != nil {
