@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -90,6 +91,18 @@ func TestParseSize(t *testing.T) {
 			t.Errorf("%q is %d, %v", text, got, err)
 		}
 	}
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add([]byte("/dev/xvda / ext4 defaults 0 1\n"))
+	f.Add([]byte("/dev/xvda / ext4 defaults 0 1"))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		with := withLine(b, swapLine)
+		if !bytes.Contains(b, []byte(swapLine)) && !bytes.Equal(withoutLine(with, swapLine), b) {
+			t.Errorf("%q, with it %q, without it %q", b, with, withoutLine(with, swapLine))
+		}
+	})
 }
 
 func FuzzXenConfig(f *testing.F) {

@@ -143,7 +143,7 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 		}
 	}
 	made := slices.ContainsFunc(g.State.Swaps.Or(nil), func(a guest.SwapArea) bool { return a.Name == swapPath }) ||
-		bytes.Contains(g.Own[fstab], []byte(swapLine+"\n"))
+		bytes.Contains(g.Own[fstab], []byte(swapLine))
 	if o.CreateSwap && !made {
 		if err := p.planSwap(g, o); err != nil {
 			return p, err

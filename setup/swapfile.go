@@ -90,21 +90,24 @@ type fileLine struct {
 	Text string `json:"text"`
 }
 
-// withLine puts a line at the end of a file.
+// withLine puts a line at the end of a file, and leaves its last line end, or
+// the lack of one, as it was.
 func withLine(src []byte, line string) []byte {
-	out := slices.Clone(src)
-	if len(out) > 0 && !bytes.HasSuffix(out, []byte("\n")) {
-		out = append(out, '\n')
+	if len(src) > 0 && !bytes.HasSuffix(src, []byte("\n")) {
+		return slices.Concat(src, []byte("\n"+line))
 	}
-	return append(out, line+"\n"...)
+	return slices.Concat(src, []byte(line+"\n"))
 }
 
-// withoutLine takes a line out of a file.
+// withoutLine takes a line out of a file, as withLine has put it there.
 func withoutLine(src []byte, line string) []byte {
 	out := []byte{}
 	for l := range bytes.Lines(src) {
-		if string(bytes.TrimRight(l, "\n")) != line {
+		switch text, ended := bytes.CutSuffix(l, []byte("\n")); {
+		case string(text) != line:
 			out = append(out, l...)
+		case !ended:
+			out = bytes.TrimSuffix(out, []byte("\n"))
 		}
 	}
 	return out
