@@ -156,7 +156,7 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 // interrupt is how a user ends it.
 func (o reportOptions) ended(ctx context.Context, err error) error {
 	if o.every > 0 && errors.Is(ctx.Err(), context.Canceled) {
-		return nil //nolint:nilerr // it ended as it was asked to
+		return nil
 	}
 	return explainNoSnapshot(err)
 }
