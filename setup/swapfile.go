@@ -50,7 +50,7 @@ func probeDisk(root hostfs.Root, s guest.State) (disk, error) {
 	if err := unix.Statfs(string(root), &st); err != nil {
 		return d, fmt.Errorf("statfs /: %w", err)
 	}
-	d.free = units.Bytes(int64(st.Bavail) * st.Bsize)
+	d.free = units.Bytes(int64(st.Bavail) * int64(st.Bsize)) //nolint:unconvert // it has 32 bits on other platforms
 	return d, nil
 }
 
