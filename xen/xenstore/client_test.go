@@ -133,7 +133,7 @@ func TestLargeDirectory(t *testing.T) {
 	// One is added after the second part was read: the list is begun again.
 	parts := 0
 	s.Answer = func(_ int, b []byte) ([]byte, bool) {
-		if b[0] == 20 {
+		if b[0] == 22 {
 			if parts++; parts == 2 {
 				s.Set("/big/another", "")
 			}
@@ -145,7 +145,7 @@ func TestLargeDirectory(t *testing.T) {
 		t.Errorf("while it changes: %d names in %d parts, %v", len(got), parts, err)
 	}
 	s.Answer = func(n int, b []byte) ([]byte, bool) {
-		if b[0] == 20 {
+		if b[0] == 22 {
 			s.Set("/big/another", fmt.Sprint(n))
 		}
 		return b, false
@@ -326,6 +326,19 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 				t.Errorf("it took %s", d)
 			}
 		})
+	}
+}
+
+// TestServerThatDoesNotRead lets the first write wait.
+func TestServerThatDoesNotRead(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := xenstore.New(func(context.Context) (io.ReadWriteCloser, error) { return near, nil })
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := c.Read(ctx, "/k"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 }
 

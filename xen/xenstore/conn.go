@@ -15,8 +15,7 @@ import (
 // gets a WATCH or UNWATCH while it owes an answer. Once anything goes wrong, all
 // that wait get that error.
 type conn struct {
-	rw  io.ReadWriteCloser
-	out chan []byte
+	rw io.ReadWriteCloser
 	// turn holds one token, which a request takes until it is answered.
 	turn chan struct{}
 	// done is closed when the connection has ended, err says why.
@@ -39,11 +38,10 @@ type request struct {
 
 func newConn(rw io.ReadWriteCloser) *conn {
 	c := &conn{
-		rw: rw, out: make(chan []byte), turn: make(chan struct{}, 1), done: make(chan struct{}),
+		rw: rw, turn: make(chan struct{}, 1), done: make(chan struct{}),
 		watches: map[string]*Watch{},
 	}
 	c.turn <- struct{}{}
-	go c.write()
 	go c.read()
 	return c
 }
@@ -67,20 +65,6 @@ func (c *conn) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
-}
-
-func (c *conn) write() {
-	for {
-		select {
-		case b := <-c.out:
-			if _, err := c.rw.Write(b); err != nil {
-				c.end(fmt.Errorf("write to xenstore: %w", err))
-				return
-			}
-		case <-c.done:
-			return
-		}
-	}
 }
 
 func (c *conn) read() {
@@ -174,20 +158,16 @@ func (c *conn) send(ctx context.Context, k kind, tx uint32, body []byte) (*reque
 	r := &request{kind: k, id: c.lastID, answer: make(chan packet, 1)}
 	c.current = r
 	c.mu.Unlock()
-	select {
-	case c.out <- packet{k, r.id, tx, body}.bytes():
-		return r, nil
-	case <-ctx.Done():
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.current == r { // nobody can answer what was not sent, but a liar
-			c.current = nil
-			c.turn <- struct{}{}
-		}
-		return nil, ctx.Err()
-	case <-c.done:
+	// Nothing is on its way, so that a write has room. One that waits all the
+	// same is cut off, and leaves half a message: that ends the connection.
+	stop := context.AfterFunc(ctx, func() { c.end(fmt.Errorf("write to xenstore: %w", ctx.Err())) })
+	_, err := c.rw.Write(packet{k, r.id, tx, body}.bytes())
+	stop()
+	if err != nil {
+		c.end(fmt.Errorf("write to xenstore: %w", err))
 		return nil, c.ended()
 	}
+	return r, nil
 }
 
 // errClosed is what waiters get when the client is closed.

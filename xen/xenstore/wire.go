@@ -11,7 +11,7 @@ import (
 )
 
 // kind is the type of a message (enum xsd_sockmsg_type in
-// xen/include/public/io/xs_wire.h, the same since 4.0).
+// xen/include/public/io/xs_wire.h, the same since 4.0; 20 was RESTRICT).
 type kind uint32
 
 // The kinds that are used here.
@@ -26,7 +26,7 @@ const (
 	kindRemove           kind = 13
 	kindWatchEvent       kind = 15
 	kindError            kind = 16
-	kindDirectoryPart    kind = 20 // from 4.9 on
+	kindDirectoryPart    kind = 22 // from 4.9 on
 )
 
 const (

@@ -286,7 +286,7 @@ func (s *Server) handle(c *client, kind, tx uint32, body []byte) (uint32, []byte
 			}
 		}
 		s.wrote(t, path)
-	case 20:
+	case 22:
 		if s.Old {
 			errno = "ENOSYS"
 			break
