@@ -17,7 +17,7 @@ run: build ## a report from a recorded host
 	@./$(BIN) report --demo
 
 # What the tests run beside Go, by Debian's package names.
-TEST_DEPS := strace pciutils zsh fish dash make git ca-certificates e2fsprogs \
+TEST_DEPS := strace debootstrap pciutils zsh fish dash make git ca-certificates e2fsprogs \
 	qemu-system-x86 busybox-static cpio xz-utils zstd binutils
 
 test: ## all tests; as root on Debian it first installs what they need
@@ -62,6 +62,10 @@ lint: $(GOLANGCI)
 
 $(GOLANGCI):
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+nightly: ## the long forms: every kill point, longer fuzzing
+	XTM_TEST_NIGHTLY=1 .ci/stages race
+	FUZZTIME=30s .ci/stages fuzz lab
 
 bench:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

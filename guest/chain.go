@@ -25,8 +25,9 @@ const (
 	enable     = "xtm enable-tmem"
 	enableNow  = "xtm enable-tmem --now"
 	enableSwap = "xtm enable-tmem --create-swap"
-	// KernelBuild is the line that builds a kernel with what tmem needs.
-	KernelBuild = "xtm kernel build --profile tmem"
+	// KernelBuild makes a Debian package of a kernel with what tmem needs, in the
+	// source tree of Linux 3.11 to 5.2. XEN_TMEM follows by itself.
+	KernelBuild = "scripts/config -e CLEANCACHE -e FRONTSWAP -d ZSWAP -e XEN_SELFBALLOONING && make olddefconfig bindeb-pkg"
 )
 
 // elsewhere is what helps where tmem cannot.

@@ -237,9 +237,9 @@ func TestChainOfKernels(t *testing.T) {
 		"Debian 10": {
 			"4.19.0-27-amd64", debian, finding.Warning,
 			"/boot/config-4.19.0-27-amd64 lacks CONFIG_CLEANCACHE, CONFIG_XEN_SELFBALLOONING, and without that there is no cleancache, no selfballooning",
-			[]string{"xtm kernel build --profile tmem"},
+			[]string{guest.KernelBuild},
 		},
-		"Debian 7":        {"3.2.0-4-amd64", []string{xen, "# CONFIG_CLEANCACHE is not set"}, finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE", []string{"xtm kernel build --profile tmem"}},
+		"Debian 7":        {"3.2.0-4-amd64", []string{xen, "# CONFIG_CLEANCACHE is not set"}, finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE", []string{guest.KernelBuild}},
 		"Ubuntu 18.04":    {"4.15.0-213-generic", ubuntu, finding.Good, "has all that tmem needs: cleancache, frontswap, selfballooning", nil},
 		"Ubuntu 20.04":    {"5.4.0-150-generic", ubuntu, finding.Bad, "Linux 5.4.0-150-generic has no tmem driver any more: it was removed in 5.3", nil},
 		"Debian 12":       {"6.1.0-44-amd64", ubuntu, finding.Bad, "removed in 5.3", nil},

@@ -137,7 +137,7 @@ func mayGuard(s guest.State) error {
 	if m.Presence == guest.Absent {
 		return &RefusalError{
 			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
-			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", "a kernel that has it: " + guest.KernelBuild},
+			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", "a kernel that has it, in the source tree of Linux 3.11 to 5.2: " + guest.KernelBuild},
 		}
 	}
 	return nil
