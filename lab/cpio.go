@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // cpio is an initramfs in the making, in the format "newc" that Linux reads
@@ -65,7 +66,7 @@ func initramfs(busybox string, initScript []byte, modules []string) ([]byte, err
 		if err != nil {
 			return nil, err
 		}
-		c.file(fmt.Sprintf("modules/%02d.ko", i), ko)
+		c.file(fmt.Sprintf("modules/%02d-%s", i, filepath.Base(m)), ko)
 	}
 	return c.bytes(), nil
 }

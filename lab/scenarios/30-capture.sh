@@ -3,9 +3,9 @@
 # needs: xtm:report xtm:capture
 # timeout: 240
 report() { exits 0 xtm report --source "$1" --format json; mv out "$2.json"; table "$2.json" >"$2"; }
-report xl before
+report auto before
 exits 0 xtm capture host
-report xl after
+report auto after
 # What somebody sends by mail.
 tar czf host.tar.gz host
 report host.tar.gz archive
