@@ -34,7 +34,7 @@ mkfs.ext4 -q -F -U ` + debianUUID + ` root.img
 mkdir -p root
 mount -o loop root.img root
 trap 'umount root' EXIT
-debootstrap --variant=minbase --include=grub-common,grub2-common bookworm root http://deb.debian.org/debian
+debootstrap --variant=minbase --include=grub-common,grub2-common bookworm root
 chroot root sh -ec '
 apt-get update -q
 cd /tmp
