@@ -52,6 +52,9 @@ func (d *document) parse() error {
 		if err != nil {
 			return d.syntaxError(err)
 		}
+		if at := unnamedFunction(file); at != nil {
+			return &RefusedError{Where{d.path, int(at.Pos().Line())}, "a function without a name", d.checkAdvice()}
+		}
 		i := continuedComment(file, masked)
 		if i < 0 {
 			d.file = file
@@ -62,8 +65,12 @@ func (d *document) parse() error {
 	return &RefusedError{Where{d.path, 1}, "more than a hundred comments that end with a backslash", "remove the backslashes"}
 }
 
+func (d *document) checkAdvice() string {
+	return "sh cannot read this file as it stands: check it with sh -n " + d.path
+}
+
 func (d *document) syntaxError(err error) error {
-	r := &RefusedError{Where{d.path, 1}, err.Error(), "sh cannot read this file as it stands: check it with sh -n " + d.path}
+	r := &RefusedError{Where{d.path, 1}, err.Error(), d.checkAdvice()}
 	if pe, ok := errors.AsType[syntax.ParseError](err); ok {
 		r.Where.Line = int(pe.Pos.Line())
 		r.Seen = pe.Text
@@ -88,6 +95,19 @@ func carriageReturn(src []byte) int {
 		at += len(line)
 	}
 	return -1
+}
+
+// unnamedFunction returns the first declaration such as "() :", which the parser
+// lets pass and sh does not (seen with mvdan.cc/sh/v3 v3.14.1).
+func unnamedFunction(file *syntax.File) *syntax.FuncDecl {
+	var found *syntax.FuncDecl
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if f, ok := n.(*syntax.FuncDecl); ok && f.Name == nil && found == nil {
+			found = f
+		}
+		return found == nil
+	})
+	return found
 }
 
 // continuedComment returns the place of the backslash that ends the first such
