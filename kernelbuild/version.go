@@ -62,6 +62,9 @@ func upstreamVersion(deb string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read version %q: %w", deb, err)
 	}
+	if !debVersion.MatchString(deb) { // the library takes blanks, too
+		return "", fmt.Errorf("read version %q: %w", deb, ErrName)
+	}
 	up, rc, candidate := strings.Cut(v.Version(), "~rc")
 	if strings.Count(up, ".") == 1 {
 		up += ".0"

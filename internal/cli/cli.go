@@ -72,6 +72,7 @@ func Run(ctx context.Context, env Env) int {
 			disableCommand(env),
 			statusCommand(env),
 			guardCommand(env),
+			kernelCommand(env),
 			completionCommand(env),
 		},
 	}
