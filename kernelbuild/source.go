@@ -45,6 +45,16 @@ func ParseOwner(line string) (Owner, error) {
 	if len(f) != 5 || f[0] == "" || f[1] == "" || len(line) > 4096 || strings.Contains(f[4], "\n") {
 		return Owner{}, fmt.Errorf("read dpkg-query line 1: not a package with five fields: %q", line[:min(len(line), 200)])
 	}
+	for _, name := range []string{f[0], f[2]} {
+		if name != "" && !packageName.MatchString(name) {
+			return Owner{}, fmt.Errorf("read dpkg-query line 1: no package is called %q", name)
+		}
+	}
+	for _, version := range []string{f[1], f[3]} {
+		if version != "" && !versionForm.MatchString(version) {
+			return Owner{}, fmt.Errorf("read dpkg-query line 1: not a version: %q", version)
+		}
+	}
 	return Owner{f[0], f[1], f[2], f[3], f[4]}, nil
 }
 
@@ -64,6 +74,9 @@ type Source struct {
 func (s Source) ID() string { return s.Package + "=" + s.Version }
 
 var (
+	// What dpkg lets through as a version (deb-version(7)).
+	versionForm = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
+
 	debianSource = regexp.MustCompile(`^linux(-[0-9]+\.[0-9]+)?$`)
 	debianSigned = regexp.MustCompile(`^linux-signed(-[0-9]+\.[0-9]+)?-[a-z0-9]+$`)
 	ubuntuSource = regexp.MustCompile(`^linux(-[a-z0-9.]+)*$`)

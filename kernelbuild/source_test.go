@@ -54,7 +54,7 @@ func TestLocateRefuses(t *testing.T) {
 		"linux-image-3.13.10-tmem\t1\tlinux-image-3.13.10-tmem\t1\t",
 		"proxmox-kernel-6.8\t6.8.12-1\tproxmox-kernel-6.8\t6.8.12-1\t",
 		"linux-image-x\t6.1\tlinux-oem\t6.1\t",
-		"linux-image-x\tnone\tlinux\tnone\t",
+		"linux-image-x\t0none\tlinux\t0none\t",
 	} {
 		o, err := ParseOwner(line)
 		if err != nil {
@@ -66,7 +66,9 @@ func TestLocateRefuses(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
-	for _, line := range []string{"", "a\tb", "\t1\t\t\t", "a\t1\tb\t2\tc\td"} {
+	for _, line := range []string{"", "a\tb", "\t1\t\t\t", "a\t1\tb\t2\tc\td",
+		"linux-image-x\tnone\tlinux\tnone\t", "linux-image-x\t1\tlinux;x\t1\t", "linux-image-x\t6.1 \tlinux\t1\t",
+	} {
 		if o, err := ParseOwner(line); err == nil {
 			t.Errorf("%q became %+v", line, o)
 		}
