@@ -11,24 +11,31 @@ import (
 // Document is the report for people. The problems stand at its end, where the
 // eye is after a long list.
 func Document(r report.Report, o Options) render.Document {
+	overview, tables, troubles := Parts(r, o)
+	return slices.Concat(overview, tables, troubles)
+}
+
+// Parts are the three parts of a Document: the host, the domains, and the
+// problems.
+func Parts(r report.Report, o Options) (overview, tables, troubles render.Document) {
 	missing := Missing(r, o)
 	r = Filter(r, o)
 	u, domains := o.unit(r.Host), domainsOf(r)
-	doc := render.Document(headline(r))
-	doc = append(doc, bands(r.Host, u), overcommit(r.Host, u))
+	overview = append(overview, headline(r)...)
+	overview = append(overview, bands(r.Host, u), overcommit(r.Host, u))
 	for _, want := range missing {
-		doc = append(doc, render.Paragraph("There is no domain "+want+" on this host."))
+		overview = append(overview, render.Paragraph("There is no domain "+want+" on this host."))
 	}
-	doc = append(doc, memory(domains, o, u)...)
-	doc = append(doc, savings(r, domains, o, u)...)
+	tables = append(tables, memory(domains, o, u)...)
+	tables = append(tables, savings(r, domains, o, u)...)
 	if t, ok := hostCounters(r); ok {
-		doc = append(doc, t)
+		tables = append(tables, t)
 	}
-	doc = append(doc, guests(r, domains, o, u)...)
+	tables = append(tables, guests(r, domains, o, u)...)
 	if o.Pools {
-		doc = append(doc, pools(r, o, u)...)
+		tables = append(tables, pools(r, o, u)...)
 	}
-	return append(doc, troubles(r, o)...)
+	return overview, tables, problems(r, o)
 }
 
 // memory is the table of all domains; a source that tells nothing of their
@@ -126,9 +133,9 @@ func guests(r report.Report, domains []*domain, o Options, u render.Unit) []rend
 	return []render.Block{t}
 }
 
-// troubles is what could not be read, what contradicts itself, and the
+// problems are what could not be read, what contradicts itself, and the
 // findings.
-func troubles(r report.Report, o Options) []render.Block {
+func problems(r report.Report, o Options) []render.Block {
 	var blocks []render.Block
 	if len(r.Gaps) > 0 {
 		fields := make(render.Fields, len(r.Gaps))
