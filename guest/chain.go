@@ -25,10 +25,17 @@ const (
 	enable     = "xtm enable-tmem"
 	enableNow  = "xtm enable-tmem --now"
 	enableSwap = "xtm enable-tmem --create-swap"
-	// KernelBuild makes a Debian package of a kernel with what tmem needs, in the
-	// source tree of Linux 3.11 to 5.2. XEN_TMEM follows by itself.
-	KernelBuild = "scripts/config -e CLEANCACHE -e FRONTSWAP -d ZSWAP -e XEN_SELFBALLOONING && make olddefconfig bindeb-pkg"
 )
+
+// KernelBuild are the commands that show what the kernel lacks and build it with
+// that.
+func (s State) KernelBuild() []string {
+	check := "xtm kernel check"
+	if r, ok := s.Release.Get(); ok {
+		check += " --release " + r.Text
+	}
+	return []string{check, "xtm kernel build --profile tmem"}
+}
 
 // elsewhere is what helps where tmem cannot.
 const elsewhere = "What works here without it: zswap in this guest, and in Dom0 a fixed dom0_mem and xl mem-set between memory and maxmem."
@@ -128,7 +135,7 @@ func (c *chain) kernel() {
 	case sup.Era.Driver == NoDriver:
 		f.Verdict = finding.Bad
 		f.Seen = kernelWithout(r)
-		f.Advice = "No configuration of this source brings it back; kernels from 3.1 to 5.2 have it. " + elsewhere
+		f.Advice = "No configuration of this source brings it back; kernels from 3.0 to 5.2 have it. " + elsewhere
 	default:
 		c.configured(&f)
 	}
@@ -164,7 +171,7 @@ func (c *chain) configured(f *finding.Finding) {
 			f.Advice = strings.Join(can, " and ") + " can be had as it is. "
 		}
 		f.Advice += "A kernel with the rest is built by:"
-		f.Commands = []string{KernelBuild}
+		f.Commands = c.KernelBuild()
 	}
 	for _, s := range sup.Era.Symbols {
 		f.Evidence = append(f.Evidence, finding.Evidence{Name: "CONFIG_" + s.Name, Value: string(c.symbol(s.Name)), Source: sup.Source})
@@ -197,7 +204,7 @@ func (c *chain) driver() {
 	case m.Presence == Absent:
 		f.Verdict, f.Seen = finding.Bad, "this kernel was configured for module tmem, and it is not installed"
 		f.Advice = "Install the kernel's whole package (Ubuntu: linux-modules-extra), or build one:"
-		f.Commands = []string{KernelBuild}
+		f.Commands = c.KernelBuild()
 	default:
 		f.Verdict, f.Seen = finding.CouldNotTell, "it is not known whether module tmem is loaded: "+c.why("module")
 	}

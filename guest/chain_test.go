@@ -195,7 +195,7 @@ func TestChainOfEdits(t *testing.T) {
 		"no debugfs":         {recorded(t, load, 4096, remove("/sys/kernel/debug"), put("/proc/mounts", "proc /proc proc rw 0 0\n")), guest.CheckCounters, finding.CouldNotTell, "debugfs is not mounted"},
 		"no debugfs, on":     {recorded(t, load, 4096, remove("/sys/kernel/debug")), guest.CheckSelfballooning, finding.CouldNotTell, "Whether a pool stands behind it is not known"},
 		"Xen not read":       {recorded(t, load, 4096, remove("/sys/hypervisor")), guest.CheckXen, finding.CouldNotTell, "could not be read"},
-		"release not read":   {recorded(t, load, 4096, remove("/proc/sys/kernel/osrelease")), guest.CheckKernel, finding.CouldNotTell, "could not be read"},
+		"release not read":   {recorded(t, load, 4096, remove("/proc/sys"), remove("/proc/version")), guest.CheckKernel, finding.CouldNotTell, "could not be read"},
 		"Xen 3.4":            {recorded(t, load, 4096, put("/sys/hypervisor/version/major", "3\n")), guest.CheckXen, finding.Bad, "it came with 4.0"},
 		"module on disk":     {recorded(t, load, 4096, remove("/sys/module"), put("/lib/modules/4.19.0-tmemlab/modules.dep", "kernel/drivers/xen/tmem.ko.xz:\n")), guest.CheckDriver, finding.Bad, "kernel/drivers/xen/tmem.ko.xz) and not loaded"},
 		"module missing":     {recorded(t, load, 4096, remove("/sys/module"), put("/lib/modules/4.19.0-tmemlab/modules.dep", "")), guest.CheckDriver, finding.Bad, "not installed"},
@@ -237,9 +237,12 @@ func TestChainOfKernels(t *testing.T) {
 		"Debian 10": {
 			"4.19.0-27-amd64", debian, finding.Warning,
 			"/boot/config-4.19.0-27-amd64 lacks CONFIG_CLEANCACHE, CONFIG_XEN_SELFBALLOONING, and without that there is no cleancache, no selfballooning",
-			[]string{guest.KernelBuild},
+			[]string{"xtm kernel check --release 4.19.0-27-amd64", "xtm kernel build --profile tmem"},
 		},
-		"Debian 7":        {"3.2.0-4-amd64", []string{xen, "# CONFIG_CLEANCACHE is not set"}, finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE", []string{guest.KernelBuild}},
+		"Debian 7": {
+			"3.2.0-4-amd64", []string{xen, "# CONFIG_CLEANCACHE is not set"}, finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE",
+			[]string{"xtm kernel check --release 3.2.0-4-amd64", "xtm kernel build --profile tmem"},
+		},
 		"Ubuntu 18.04":    {"4.15.0-213-generic", ubuntu, finding.Good, "has all that tmem needs: cleancache, frontswap, selfballooning", nil},
 		"Ubuntu 20.04":    {"5.4.0-150-generic", ubuntu, finding.Bad, "Linux 5.4.0-150-generic has no tmem driver any more: it was removed in 5.3", nil},
 		"Debian 12":       {"6.1.0-44-amd64", ubuntu, finding.Bad, "removed in 5.3", nil},
@@ -275,7 +278,7 @@ func TestPossible(t *testing.T) {
 		"Linux 6.1":            {recorded(t, "xen-4.12/web1/1-after-setup", 4096, put("/proc/sys/kernel/osrelease", "6.1.0-44-amd64\n")), guest.No},
 		"Linux 5.2":            {recorded(t, "xen-4.12/web1/1-after-setup", 4096, put("/proc/sys/kernel/osrelease", "5.2.0\n")), guest.Yes},
 		"Xen not known":        {recorded(t, "xen-4.12/web1/1-after-setup", 4096, remove("/sys/hypervisor")), guest.CouldNotTell},
-		"kernel not known":     {recorded(t, "xen-4.12/web1/1-after-setup", 4096, remove("/proc/sys")), guest.CouldNotTell},
+		"kernel not known":     {recorded(t, "xen-4.12/web1/1-after-setup", 4096, remove("/proc/sys"), remove("/proc/version")), guest.CouldNotTell},
 		"nothing":              {guest.State{}, guest.CouldNotTell},
 	} {
 		if got, why := tt.state.Possible(); got != tt.want || why == "" {

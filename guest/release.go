@@ -50,13 +50,21 @@ type Release struct {
 // (include/uapi/linux/utsname.h).
 const maxRelease = 64
 
-// ReadRelease reads the running kernel's release.
+// ReadRelease reads the running kernel's release, from /proc/version where that
+// is all there is, as in a recording:
+//
+//	Linux version 4.19.0-tmemlab (root@vm) (gcc version 12.2.0 (Debian 12.2.0-14+deb12u1)) #1 SMP …
 func ReadRelease(files hostfs.Files) (Release, error) {
 	b, err := files.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return Release{}, err
+	if err == nil {
+		return ParseRelease(string(b))
 	}
-	return ParseRelease(string(b))
+	if version, errVersion := files.ReadFile("/proc/version"); errVersion == nil {
+		if words := strings.Fields(string(version)); len(words) > 2 && words[0] == "Linux" && words[1] == "version" {
+			return ParseRelease(words[2])
+		}
+	}
+	return Release{}, err
 }
 
 // ParseRelease reads the text of uname -r. It becomes part of paths, so that

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"xtm/guest"
+	"xtm/guest/guesttest"
+	"xtm/internal/cause"
+	"xtm/internal/hostfs"
 )
 
 func TestParseRelease(t *testing.T) {
@@ -32,6 +35,21 @@ func TestParseRelease(t *testing.T) {
 	} {
 		if r, err := guest.ParseRelease(text); err == nil {
 			t.Errorf("%q was read as %+v", text, r)
+		}
+	}
+}
+
+// TestReadRelease: a recording may have /proc/version alone.
+func TestReadRelease(t *testing.T) {
+	m := guesttest.Files(t, "xen-4.12/web1/2-under-load")
+	guesttest.Remove(m, "/proc/sys")
+	if r, err := guest.ReadRelease(hostfs.FromFS(m)); err != nil || r.Text != "4.19.0-tmemlab" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, text := range []string{"", "Linux version", "FreeBSD version 4.19.0"} {
+		guesttest.Put(m, "/proc/version", text)
+		if r, err := guest.ReadRelease(hostfs.FromFS(m)); cause.Of(err) != cause.NoData || !strings.Contains(err.Error(), "osrelease") {
+			t.Errorf("%q: %+v, %v", text, r, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"xtm/guest"
@@ -137,7 +138,7 @@ func mayGuard(s guest.State) error {
 	if m.Presence == guest.Absent {
 		return &RefusalError{
 			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
-			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", "a kernel that has it, in the source tree of Linux 3.11 to 5.2: " + guest.KernelBuild},
+			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", buildKernel(s)},
 		}
 	}
 	return nil
@@ -255,6 +256,11 @@ func (g Guest) set(name, value string) error {
 		return fmt.Errorf("set %s to %s: %w", name, value, err)
 	}
 	return nil
+}
+
+// buildKernel is the way to a kernel that has what this one lacks.
+func buildKernel(s guest.State) string {
+	return "build this kernel with what it lacks: " + strings.Join(s.KernelBuild(), "; then: ")
 }
 
 // GuestWays are what works in a guest without tmem, with its own figures.

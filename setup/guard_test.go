@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xtm/guest"
+	"xtm/guest/guesttest"
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
@@ -21,36 +22,18 @@ import (
 	"xtm/internal/units"
 )
 
-// recordedGuest is a guest of the captures, at one stage, as files of a root.
-// Its recordings are one text for each folder, in lines "PATH:VALUE", and plain
-// copies of files.
+// recordedGuest is a guest of the captures, as files of a root.
 func recordedGuest(t *testing.T, name string) map[string]string {
 	t.Helper()
-	dir := filepath.Join("testdata", "guest", name)
-	files := map[string]string{"proc/sys/kernel/osrelease": "4.19.0-tmemlab\n", "proc/xen/capabilities": ""}
-	read := func(file string) string {
-		b, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	for _, f := range []string{"cmdline", "meminfo", "mounts", "swaps", "version"} {
-		files["proc/"+f] = read("proc_" + f)
+	files := map[string]string{"proc/xen/capabilities": ""}
+	for p, f := range guesttest.Files(t, map[string]string{
+		"fresh": "xen-4.12/web1/0-before-modprobe", "web1": "xen-4.12/web1/1-after-setup",
+		"noswap": "xen-4.12/cache1/1-after-setup", "notmem": "xen-4.12-notmem/web1/2-under-load",
+	}[name]) {
+		files[p] = string(f.Data)
 	}
 	files["proc/self/mounts"] = files["proc/mounts"]
-	files["boot/config-4.19.0-tmemlab"] = read("kernel_config_xen") + "CONFIG_SWAP=y\n"
-	for _, f := range []string{"sys_xen_memory0", "sys_hypervisor", "debug_cleancache", "debug_frontswap", "module_tmem_parameters"} {
-		for line := range strings.Lines(read(f)) {
-			path, value, ok := strings.Cut(strings.TrimSpace(line), ":")
-			if ok && strings.HasPrefix(path, "/sys/") && !strings.Contains(path, "*") {
-				files[strings.TrimPrefix(path, "/")] = strings.TrimSpace(value) + "\n"
-			}
-		}
-	}
-	if _, loaded := files["sys/module/tmem/parameters/cleancache"]; loaded {
-		files["sys/module/tmem/initstate"] = "live\n"
-	} else {
+	if name == "fresh" {
 		files["lib/modules/4.19.0-tmemlab/modules.dep"] = "kernel/drivers/xen/tmem.ko:\n"
 		files["lib/modules/4.19.0-tmemlab/kernel/drivers/xen/tmem.ko"] = "\x7fELF"
 	}

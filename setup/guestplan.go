@@ -171,13 +171,13 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 	if len(sup.Missing) > 0 && sup.Answers[guest.Cleancache] == guest.No && sup.Answers[guest.Frontswap] == guest.No {
 		return &RefusalError{
 			Kind: Impossible, Seen: sup.Source + " lacks CONFIG_" + strings.Join(sup.Missing, ", CONFIG_"), Why: "without them this kernel has no use for a pool",
-			Ways: append([]string{"a kernel that has them, in the source tree of Linux 3.11 to 5.2: " + guest.KernelBuild}, GuestWays(s)...),
+			Ways: append([]string{buildKernel(s)}, GuestWays(s)...),
 		}
 	}
 	if s.Module.Or(guest.Module{}).Presence == guest.Absent {
 		return &RefusalError{
 			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
-			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", "a kernel that has it, in the source tree of Linux 3.11 to 5.2: " + guest.KernelBuild},
+			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", buildKernel(s)},
 		}
 	}
 	if areas, known := s.Swaps.Get(); !g.Offline && len(areas) == 0 && !o.NoSwap && !o.CreateSwap {
