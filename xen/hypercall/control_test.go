@@ -16,6 +16,7 @@ import (
 	"xtm/xen"
 	"xtm/xen/hypercall"
 	"xtm/xen/hypercall/hypercalltest"
+	"xtm/xen/tmem"
 	"xtm/xen/tmem/tmemtest"
 )
 
@@ -228,4 +229,29 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+func TestSettings(t *testing.T) {
+	for _, release := range tmemReleases {
+		x := busy(release)
+		x.Migrating = map[units.DomID]bool{3: true}
+		h := probe(t, x)
+		if err := errors.Join(h.SetWeight(t.Context(), 2, 4294967295), h.SetCompress(t.Context(), 2, true), h.Freeze(t.Context(), 2)); err != nil {
+			t.Fatal(err)
+		}
+		want := tmem.Settings{Weight: 4294967295, Compress: true, Frozen: true}
+		tells := x.Version.AtLeast(4, 8)
+		if tells {
+			want.Migrating = opt.Of(false)
+		}
+		if got, err := h.Settings(t.Context(), 2); got != want || err != nil {
+			t.Errorf("%s: %+v, %v", release, got, err)
+		}
+		if got, err := h.Settings(t.Context(), 3); got.Migrating.Or(false) != tells || err != nil {
+			t.Errorf("%s: migrating: %+v, %v", release, got, err)
+		}
+		if _, err := h.Settings(t.Context(), 99); !errors.Is(err, cause.ErrNoData) {
+			t.Errorf("%s: no client: %v", release, err)
+		}
+	}
 }

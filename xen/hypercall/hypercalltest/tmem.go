@@ -131,6 +131,9 @@ func (x *Xen) late(op, id, length, arg uint32, buf []byte) int64 {
 		if c != nil {
 			put32(buf, 8, uint32(len(c.Pools)))
 			put32(buf, 12, uint32(c.Frozen.Or(0)|c.Compress.Or(0)<<1))
+			if x.Migrating[c.ID] {
+				buf[12] |= 1 << 2
+			}
 			put32(buf, 16, uint32(c.Weight.Or(0)))
 		}
 		return 0

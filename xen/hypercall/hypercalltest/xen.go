@@ -45,6 +45,8 @@ type Xen struct {
 	Listing           xen.Listing
 	FreeableMB        int64
 	Dedup             bool // compression cannot be changed then, up to 4.7
+	// Migrating are domains that are migrated just now (4.8 and later tell).
+	Migrating map[units.DomID]bool
 
 	// SysctlVersion is the interface it speaks; New sets the release's.
 	SysctlVersion uint32
