@@ -38,8 +38,8 @@ type Chart struct {
 type Series struct {
 	Name   string
 	Values Values
-	// Class colours what is not a domain's: "xen", "dom0", "free". Series
-	// without one are domains and get a colour each.
+	// Class is the colour of what is not a domain's: "xen", "dom0", "free".
+	// Series without one are domains, which have the same colour in each chart.
 	Class string
 }
 
@@ -121,12 +121,18 @@ func limit(list []Series, stacked bool) ([]Series, int) {
 	return kept, len(small)
 }
 
-// sum is all of the series as one.
+// sum is all of the series as one, with a gap where none of them is there.
 func sum(list []Series) Series {
-	rest := Series{Name: others, Class: "others", Values: make(Values, len(list[0].Values))}
-	for _, s := range list {
+	rest := Series{Name: others, Class: "others", Values: slices.Clone(list[0].Values)}
+	for _, s := range list[1:] {
 		for i, f := range s.Values {
-			rest.Values[i] += zero(f)
+			switch {
+			case math.IsNaN(f):
+			case math.IsNaN(rest.Values[i]):
+				rest.Values[i] = f
+			default:
+				rest.Values[i] += f
+			}
 		}
 	}
 	return rest

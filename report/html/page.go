@@ -50,14 +50,14 @@ func Write(w io.Writer, r report.Report, charts []Chart, o layout.Options) error
 		return err
 	}
 	var list []picture
-	span := time.Duration(0)
+	span, known := time.Duration(0), colours{}
 	for _, c := range charts {
 		if len(c.Times) < 2 {
 			continue // one reading is no course
 		}
 		begin, end := c.span()
 		span = max(span, end.Sub(begin))
-		list = append(list, newPicture(c))
+		list = append(list, newPicture(c, known))
 	}
 	title := "xtm report"
 	if r.Host.Name != "" {
@@ -111,10 +111,11 @@ type legend struct {
 
 type figure struct{ Text, Raw string }
 
-func newPicture(c Chart) picture {
+func newPicture(c Chart, known colours) picture {
 	c = c.thinned()
 	unnamed := 0
 	c.Series, unnamed = limit(c.Series, c.Stacked)
+	c.Series = known.give(c.Series)
 	p := picture{Title: c.Title, Unit: c.Unit, SVG: c.svg()}
 	switch {
 	case unnamed > 0 && c.Stacked:
@@ -125,16 +126,11 @@ func newPicture(c Chart) picture {
 	for _, t := range c.Times {
 		p.Data.Times = append(p.Data.Times, t.Unix())
 	}
-	colour := 0
 	for _, s := range c.Series {
 		name := render.Escape(s.Name)
 		l := legend{Name: name, Class: s.Class}
-		if s.Class == "" {
-			l.Class = "s" + itoa(colour)
-			colour++
-		}
-		known := s.Values.known()
-		for _, f := range []float64{least(known), s.Values.mean(), most(known), s.Values[len(s.Values)-1]} {
+		values := s.Values.known()
+		for _, f := range []float64{least(values), s.Values.mean(), most(values), s.Values[len(s.Values)-1]} {
 			l.Figures = append(l.Figures, figure{number(f), raw(f)})
 		}
 		p.Legend = append(p.Legend, l)

@@ -37,6 +37,7 @@ function makeChart(box) {
     while (at < times.length - 1 && times[at] < from) at++;
     cursor.setAttribute("x1", times[at] - first);
     cursor.setAttribute("x2", times[at] - first);
+    cursor.classList.remove("off");
     const lines = [stamp(times[at])];
     data.series.forEach((s, k) => { if (!hidden.has(k)) lines.push(s.name + ": " + figure(s.values[at])); });
     readout.textContent = lines.join("\n");
@@ -48,8 +49,7 @@ function makeChart(box) {
 
   function leave() {
     readout.hidden = true;
-    cursor.setAttribute("x1", -1);
-    cursor.setAttribute("x2", -1);
+    cursor.classList.add("off");
   }
 
   frame.tabIndex = 0;

@@ -55,26 +55,20 @@ func (c Chart) svg() template.HTML {
 	d.put(`</g><svg class="plot" x="`, itoa(plotLeft), `" y="`, itoa(plotTop), `" width="`, itoa(plotWidth), `" height="`, itoa(plotHigh),
 		`" viewBox="0 0 `, itoa(seconds), " ", itoa(resolution), `" preserveAspectRatio="none">`)
 	c.paths(&d, begin, top)
-	d.put(`<line class="cursor" y1="0" y2="`, itoa(resolution), `" x1="-1" x2="-1"/></svg></svg>`)
+	d.put(`<line class="cursor off" y1="0" y2="`, itoa(resolution), `"/></svg></svg>`)
 	return template.HTML(d.String()) //nolint:gosec // built above from numbers and escaped text
 }
 
-// paths draws the series, each of the class of its place.
+// paths draws the series, which all have a class now.
 func (c Chart) paths(d *drawing, begin time.Time, top float64) {
 	scale := func(v float64) int { return resolution - int(math.Round(v/top*resolution)) }
 	floor := make([]float64, len(c.Times))
-	colour := 0
 	for i, s := range c.Series {
-		class := s.Class
-		if class == "" {
-			class = "s" + itoa(colour)
-			colour++
-		}
 		shape := "line"
 		if c.Stacked {
 			shape = "area"
 		}
-		d.put(`<path class="`, shape, " ", class, `" data-i="`, itoa(i), `" d="`)
+		d.put(`<path class="`, shape, " ", s.Class, `" data-i="`, itoa(i), `" d="`)
 		for _, run := range runs(s.Values) {
 			c.run(d, s.Values, floor, run, begin, scale)
 		}
