@@ -2,14 +2,12 @@ package hwprofile
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"xtm/hwprofile/pci"
 	"xtm/internal/cause"
 	"xtm/internal/finding"
-	"xtm/internal/hostfs"
 	"xtm/internal/role"
 )
 
@@ -21,10 +19,12 @@ type Commands struct {
 	Forced []Guard `json:"forced,omitempty"`
 	// Guest is the line of the guest's configuration.
 	Guest string `json:"guest_config"`
-	// Hide keeps the devices from Dom0's drivers from the next boot on; it is
-	// nil where the distribution is not known.
+	// Hide keeps the devices from Dom0's drivers from the next boot on, and what
+	// was hidden before stays so; nil where that is not possible.
 	Hide     []string `json:"hide"`
 	HideUndo []string `json:"hide_undo"`
+	// HideNote says why Hide is nil, or lacks some of the devices.
+	HideNote string `json:"hide_note,omitempty"`
 	// Now does it until the next boot, NowUndo gives the devices back; both
 	// only in Dom0.
 	Now     []string `json:"now,omitempty"`
@@ -111,33 +111,57 @@ func (r *Readiness) first() string {
 }
 
 func (p *Profile) fill(c *Commands) {
+	since := func(major, minor int) bool { return p.Xen == nil || !p.Xen.Version.Before(major, minor) }
 	options := ""
 	// Before 4.6 there was no such key, and no such refusal.
-	if slices.Contains(c.Forced, GuardRMRR) && (p.Xen == nil || !p.Xen.Version.Before(4, 6)) {
+	if slices.Contains(c.Forced, GuardRMRR) && since(4, 6) {
 		options = ",rdm_policy=relaxed"
 	}
-	var hide strings.Builder
+	var hide, late []pci.Address
 	quoted := make([]string, 0, len(c.Devices))
 	for _, a := range c.Devices {
-		quoted = append(quoted, "'"+a.String()+options+"'")
-		fmt.Fprintf(&hide, "(%s)", a)
+		one := a.String() + options
+		if p.system.late(p.Device(a).Driver.Or("")) {
+			late = append(late, a)
+			if since(4, 3) {
+				one += ",seize=1"
+			}
+		} else {
+			hide = append(hide, a)
+		}
+		quoted = append(quoted, "'"+one+"'")
 		if p.Role == role.Host {
 			c.Now = append(c.Now, "xl pci-assignable-add "+a.String())
 			c.NowUndo = append(c.NowUndo, "xl pci-assignable-remove -r "+a.String())
 		}
 	}
-	if len(c.Now) > 0 && !p.system.builtIn {
+	if len(c.Now) > 0 && p.system.pciback != builtIn {
 		c.Now = append([]string{"modprobe xen-pciback"}, c.Now...)
 	}
 	c.Guest = "pci = [ " + strings.Join(quoted, ", ") + " ]"
-	c.Hide, c.HideUndo = p.system.hide(hide.String(), p.drivers(c.Devices))
+	var notes []string
+	if len(late) > 0 {
+		notes = append(notes, "nothing hides "+list(late)+" at boot: "+lateDriver)
+	}
+	if len(hide) > 0 {
+		if c.Hide, c.HideUndo = p.system.hide(hide, p.modules(hide)); c.Hide == nil {
+			notes = append(notes, "how this distribution hides a device at boot is not known: the option is hide="+inBrackets(hide)+" of xen-pciback")
+		}
+	}
+	c.HideNote = strings.Join(notes, "; ")
 }
 
-// drivers are the modules that must not come first.
-func (p *Profile) drivers(of []pci.Address) []string {
+// lateDriver is why a module cannot hide some devices: a module of pciback is
+// loaded after all drivers of the kernel itself have taken theirs, and a pciback
+// that is part of the kernel comes before them (fs_initcall of pci_stub.c, Linux
+// 3.2 to 6.x).
+const lateDriver = "its driver is part of the kernel, and takes it before the module xen-pciback is there"
+
+// modules are those of the drivers that must not come first.
+func (p *Profile) modules(of []pci.Address) []string {
 	var names []string
 	for _, a := range of {
-		name := p.system.modules[p.Device(a).Driver.Or("")]
+		name := p.system.drivers[p.Device(a).Driver.Or("")].module
 		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -145,120 +169,10 @@ func (p *Profile) drivers(of []pci.Address) []string {
 	return names
 }
 
-// system is how this distribution boots.
-type system struct {
-	family  string            // debian, dracut, arch, alpine, xcp-ng; "" is none of these
-	builtIn bool              // pciback is part of the kernel, not a module
-	modules map[string]string // of drivers: xhci_hcd is in xhci_pci
-}
-
-func (p *Profile) readSystem(files hostfs.Files) {
-	read := func(name string) string {
-		b, err := files.ReadFile(name)
-		if err != nil {
-			return ""
-		}
-		return strings.TrimSpace(string(b))
+func inBrackets(of []pci.Address) string {
+	var s strings.Builder
+	for _, a := range of {
+		fmt.Fprintf(&s, "(%s)", a)
 	}
-	p.system.family = family(read("/etc/os-release"))
-	p.system.modules = map[string]string{}
-	for i := range p.Devices {
-		name := p.Devices[i].Driver.Or("")
-		if _, known := p.system.modules[name]; known || name == "" || name == driverPCIBack || name == driverVFIO {
-			continue
-		}
-		p.system.modules[name] = "" // built in, where there is no link
-		if to, err := files.Readlink("/sys/bus/pci/drivers/" + name + "/module"); err == nil {
-			p.system.modules[name] = path.Base(to)
-		}
-	}
-	if r := read("/proc/sys/kernel/osrelease"); r != "" && !strings.Contains(r, "/") {
-		p.system.builtIn = strings.Contains("\n"+read("/boot/config-"+r)+"\n", "\nCONFIG_XEN_PCIDEV_BACKEND=y\n") ||
-			strings.Contains(read("/lib/modules/"+r+"/modules.builtin"), "/xen-pciback.ko")
-	}
-}
-
-// family reads ID and ID_LIKE of os-release:
-//
-//	ID=ubuntu
-//	ID_LIKE="debian"
-func family(text string) string {
-	var ids []string
-	for l := range strings.Lines(text) {
-		key, value, _ := strings.Cut(strings.TrimSpace(l), "=")
-		value = strings.ToLower(strings.Trim(value, `"'`))
-		switch key {
-		case "ID":
-			ids = append([]string{value}, ids...)
-		case "ID_LIKE":
-			ids = append(ids, strings.Fields(value)...)
-		}
-	}
-	for _, id := range ids {
-		switch id {
-		case "debian", "ubuntu", "devuan":
-			return "debian"
-		case "xenenterprise", "xcp-ng":
-			return "xcp-ng"
-		case "fedora", "rhel", "centos", "suse", "opensuse", "gentoo", "qubes":
-			return "dracut"
-		case "arch":
-			return "arch"
-		case "alpine":
-			return "alpine"
-		}
-	}
-	return ""
-}
-
-const modprobeFile = "/etc/modprobe.d/xtm-pciback.conf"
-
-// hide are the lines that bind the devices to pciback at boot, before their own
-// drivers see them, and those that undo it. A file of one purpose is written
-// whole, so that its removal is the undo.
-func (s system) hide(devices string, drivers []string) (do, undo []string) {
-	if s.family == "xcp-ng" {
-		const xenCmdline = "/opt/xensource/libexec/xen-cmdline"
-		return []string{xenCmdline + ` --set-dom0 "xen-pciback.hide=` + devices + `"`},
-			[]string{xenCmdline + " --delete-dom0 xen-pciback.hide"}
-	}
-	if s.builtIn {
-		const grub = "/etc/default/grub.d/xtm-pciback.cfg"
-		if s.family == "debian" {
-			return []string{
-				`echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX xen-pciback.hide=` + devices + `"' > ` + grub,
-				"update-grub",
-			}, []string{"rm " + grub, "update-grub"}
-		}
-		const args = `grubby --update-kernel=ALL `
-		if s.family == "dracut" {
-			return []string{args + `--args "xen-pciback.hide=` + devices + `"`}, []string{args + `--remove-args xen-pciback.hide`}
-		}
-		return nil, nil
-	}
-	do = []string{"echo 'options xen-pciback hide=" + devices + "' > " + modprobeFile}
-	for _, d := range drivers {
-		do = append(do, "echo 'softdep "+d+" pre: xen-pciback' >> "+modprobeFile)
-	}
-	undo = []string{"rm " + modprobeFile}
-	add := func(what, back string, rebuild string) {
-		do = append(do, what, rebuild)
-		undo = append(undo, back, rebuild)
-	}
-	switch s.family {
-	case "debian":
-		add("grep -qx xen-pciback /etc/initramfs-tools/modules || echo xen-pciback >> /etc/initramfs-tools/modules", "sed -i '/^xen-pciback$/d' /etc/initramfs-tools/modules", "update-initramfs -u")
-	case "dracut":
-		const file = "/etc/dracut.conf.d/xtm-pciback.conf"
-		add(`echo 'force_drivers+=" xen-pciback "' > `+file, "rm "+file, "dracut -f")
-	case "arch":
-		const file = "/etc/mkinitcpio.conf.d/xtm-pciback.conf"
-		add("echo 'MODULES+=(xen-pciback)' > "+file, "rm "+file, "mkinitcpio -P")
-	case "alpine":
-		const file = "/etc/modules-load.d/xtm-pciback.conf"
-		add("echo xen-pciback > "+file, "rm "+file, "mkinitfs")
-	default:
-		return nil, nil
-	}
-	return do, undo
+	return s.String()
 }

@@ -15,7 +15,6 @@ import (
 	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/run/runtest"
-	"xtm/internal/units"
 )
 
 func address(t *testing.T, s string) pci.Address {
@@ -202,31 +201,6 @@ func TestReservedMemory(t *testing.T) {
 	}
 }
 
-// TestMemory is scenario 15, first half.
-func TestMemory(t *testing.T) {
-	for _, c := range []struct {
-		kind           hwprofile.GuestKind
-		memory, maxmem int
-		want           finding.Verdict
-	}{
-		{hwprofile.HVM, 1024, 2048, finding.Bad},
-		{hwprofile.PVH, 1024, 2048, finding.Bad},
-		{hwprofile.HVM, 2048, 2048, finding.Good},
-		{hwprofile.PV, 1024, 2048, finding.Note},
-		{hwprofile.PV, 2048, 1024, finding.Bad},
-	} {
-		if f := hwprofile.CheckMemory(c.kind, 1024*1024, 1024*1024); f.Verdict != finding.Good {
-			t.Errorf("%s, equal: %s", c.kind, f.Verdict)
-		}
-		if f := hwprofile.CheckMemory(c.kind, kib(c.memory), kib(c.maxmem)); f.Verdict != c.want {
-			t.Errorf("%s %d/%d: %s", c.kind, c.memory, c.maxmem, f.Verdict)
-		}
-	}
-	if hwprofile.PV.Fixed() || !hwprofile.HVM.Fixed() {
-		t.Error("only PV guests give memory back")
-	}
-}
-
 // TestDrift is scenario 15, second half: the card in the CPU's slot is taken
 // out, and every bus behind it gets a lower number.
 func TestDrift(t *testing.T) {
@@ -299,36 +273,6 @@ func withoutHBA(h pcitest.Host) pcitest.Host {
 	return out
 }
 
-// TestSystems: the lines for each way to boot.
-func TestSystems(t *testing.T) {
-	for _, c := range []struct {
-		release, config string
-		want            []string
-	}{
-		{"ID=ubuntu\nID_LIKE=debian\n", "", []string{"softdep mpt3sas pre: xen-pciback", "update-initramfs -u"}},
-		{"ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", "", []string{"force_drivers", "dracut -f"}},
-		{"ID=arch\n", "", []string{"mkinitcpio -P"}},
-		{"ID=\"xenenterprise\"\n", "", []string{"xen-cmdline --set-dom0 \"xen-pciback.hide=(0000:01:00.0)\""}},
-		{"ID=debian\n", "CONFIG_XEN_PCIDEV_BACKEND=y\n", []string{"GRUB_CMDLINE_LINUX xen-pciback.hide=(0000:01:00.0)", "update-grub"}},
-		{"ID=slackware\n", "", nil},
-	} {
-		m := hwtest.X10SAE()
-		m.Files["/etc/os-release"] = c.release
-		m.Files["/boot/config-3.14.0"] = c.config
-		p := read(t, m)
-		got, err := p.Commands([]pci.Address{address(t, "01:00.0")}, nil)
-		text := strings.Join(got.Hide, "\n")
-		if err != nil || len(c.want) == 0 != (text == "") || (len(got.HideUndo) == 0) != (text == "") {
-			t.Errorf("%q: %q, %v", c.release, text, err)
-		}
-		for _, w := range c.want {
-			if !strings.Contains(text, w) {
-				t.Errorf("%q: %q does not have %q", c.release, text, w)
-			}
-		}
-	}
-}
-
 // TestGroupGoesTogether: what cannot be kept apart is in one set of lines.
 func TestGroupGoesTogether(t *testing.T) {
 	p := read(t, hwtest.X10SAE())
@@ -338,8 +282,6 @@ func TestGroupGoesTogether(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }
-
-func kib(mib int) units.KiB { return units.KiB(mib) << 10 }
 
 // TestSharing: a line interrupt and a page of registers that two devices share.
 func TestSharing(t *testing.T) {

@@ -143,11 +143,18 @@ func (a *assessment) holder() {
 		a.never("virtual-functions", "its virtual functions are in use: "+list(a.d.VirtualFunctions), "give those away instead")
 		return
 	}
+	if a.p.system.pciback == nowhere {
+		a.never("pciback", "this kernel has no xen-pciback, by which Dom0 gives devices away",
+			"boot a kernel with CONFIG_XEN_PCIDEV_BACKEND; on Debian linux-image-amd64 has it, linux-image-cloud-amd64 has not")
+	}
 	switch driver, bound := a.d.Driver.Get(); {
 	case bound && driver == driverPCIBack:
 		a.say(finding.Good, "driver", "it is hidden from Dom0 already (pciback)", "")
 	case bound && driver == driverVFIO:
 		a.say(finding.Warning, "driver", "VFIO has it: a virtual machine of KVM may use it", "")
+	case bound && a.p.system.late(driver):
+		a.say(finding.Warning, "driver", "the driver "+driver+" is part of the kernel: at each boot it has the device before the module xen-pciback can hide it",
+			"let xl take the device when the guest starts (seize=1), and use it for nothing in Dom0")
 	case bound:
 		a.say(finding.Good, "driver", "the driver "+driver+" has it now, and lets go of it", "")
 	default:

@@ -84,14 +84,11 @@ func X10SAE() *Machine {
 			"/sys/firmware/acpi/tables/RMAD":          string(acpitest.DMAR(acpi.SignatureRMAD, acpitest.X10SAE())),
 			"/etc/os-release":                         "ID=debian\n",
 		},
-		Links: map[string]string{
-			"/sys/bus/pci/drivers/mpt3sas/module":  "../../../../module/mpt3sas",
-			"/sys/bus/pci/drivers/xhci_hcd/module": "../../../../module/xhci_pci",
-		},
+		Links: map[string]string{},
 		XL: runtest.New(Start).On("xl info", runtest.Answer{Stdout: XLInfo}).On("xl dmesg", runtest.Answer{Stdout: XLDmesg}).
 			On("xenstore-ls -f /local/domain/0/backend", runtest.Answer{Stdout: "/local/domain/0/backend = \"\"\n"}),
 	}
-	for _, part := range []fixture{storage(), network()} {
+	for _, part := range []fixture{drivers(m.PCI), storage(), network()} {
 		maps.Copy(m.Files, part.files)
 		maps.Copy(m.Links, part.links)
 	}
@@ -100,6 +97,23 @@ func X10SAE() *Machine {
 
 // fixture is a part of a machine.
 type fixture struct{ files, links map[string]string }
+
+// drivers makes modules of all drivers but those that Debian builds in.
+func drivers(devices pcitest.Host) fixture {
+	f := fixture{map[string]string{}, map[string]string{}}
+	for _, d := range devices {
+		name := d.Driver
+		switch d.Driver {
+		case "", "pcieport", "serial":
+			continue
+		case "xhci_hcd":
+			name = "xhci_pci"
+		}
+		f.links["/sys/bus/pci/drivers/"+d.Driver+"/module"] = "../../../../module/" + name
+		f.files["/sys/module/"+name+"/initstate"] = "live\n"
+	}
+	return f
+}
 
 // disk puts a disk with one partition on a controller.
 func (f fixture) disk(controller, name string) {
