@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -122,7 +121,7 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	if c.unswap {
 		// The record names the swap file until it is gone.
 		if err := c.removeSwap(ctx); err != nil {
-			return backups, errors.Join(err, ErrNotRestored)
+			return backups, fmt.Errorf("%w: %w", ErrNotRestored, err)
 		}
 		after.Swap = false
 		return backups, after.write(c.Root)
@@ -215,7 +214,7 @@ func (c change) carryOut(ctx context.Context) error {
 		}
 	}
 	for _, f := range c.files {
-		if err := put(c.Root, f.Path, f.New); err != nil {
+		if err := c.put(ctx, f.Path, f.New); err != nil {
 			return err
 		}
 	}
@@ -239,21 +238,6 @@ func (c change) carryOut(ctx context.Context) error {
 	return c.menuOf(menu)
 }
 
-// put writes a file, or removes it where the contents are nil.
-func put(root hostfs.Root, p string, b []byte) error {
-	if b != nil {
-		if _, err := atomicfile.MkdirAll(root, path.Dir(p), 0o755); err != nil {
-			return err
-		}
-		return atomicfile.Replace(root, p, b, 0o644)
-	}
-	err := atomicfile.Remove(root, p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 // regenerate makes the boot menu from the settings.
 func (m Machine) regenerate(ctx context.Context, l grub.Loader) error {
 	err := m.run(ctx, l.Command)
@@ -274,10 +258,11 @@ func (c change) undo(failure error, rec record, menu []byte) error {
 		}
 	}
 	for _, f := range c.files {
-		if now, err := readOrNil(c.Root, f.Path); err == nil && (now == nil) == (f.Old == nil) && bytes.Equal(now, f.Old) {
+		now, err := readOrNil(c.Root, f.Path)
+		if err == nil && (now == nil) == (f.Old == nil) && bytes.Equal(now, f.Old) && f.Path != initScript {
 			continue
 		}
-		if err := put(c.Root, f.Path, f.Old); err != nil {
+		if err := c.put(context.Background(), f.Path, f.Old); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -286,12 +271,18 @@ func (c change) undo(failure error, rec record, menu []byte) error {
 			failed = append(failed, err)
 		}
 	}
-	if len(failed) > 0 {
-		return errors.Join(append([]error{failure, ErrNotRestored}, failed...)...)
+	if len(failed) == 0 {
+		rec.Pending = nil
+		if err := rec.write(c.Root); err != nil {
+			failed = append(failed, err)
+		}
 	}
-	rec.Pending = nil
-	if err := rec.write(c.Root); err != nil {
-		return errors.Join(failure, ErrNotRestored, err)
+	if len(failed) == 0 {
+		return failure
 	}
-	return failure
+	err := fmt.Errorf("%w; %w: %w", failure, ErrNotRestored, failed[0])
+	for _, f := range failed[1:] {
+		err = fmt.Errorf("%w; %w", err, f)
+	}
+	return err
 }

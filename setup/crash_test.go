@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
+var verbs = []string{"enable", "disable", "enable-guest", "disable-guest", "enable-sysv", "disable-sysv"}
+
 // work is what the commands do, without their questions.
 func work(verb string, m Machine) error {
 	ctx := context.Background()
@@ -57,14 +59,14 @@ func work(verb string, m Machine) error {
 		if h, err = ProbeHost(ctx, m); err == nil {
 			plan, err = PlanHost(h, HostOptions{})
 		}
-	case "enable-guest":
+	case "enable-guest", "enable-sysv":
 		var g GuestMachine
 		if g, err = ProbeGuest(m); err == nil {
 			plan, err = PlanGuest(g, GuestOptions{CreateSwap: true, SwapSize: 4, Program: "/usr/bin/xtm"})
 		}
 	case "disable":
 		plan, err = PlanDisable(m, "host")
-	case "disable-guest":
+	case "disable-guest", "disable-sysv":
 		plan, err = PlanDisable(m, "guest")
 	}
 	if err != nil {
@@ -171,8 +173,11 @@ type states struct{ before, after map[string]string }
 func stage(t *testing.T, bin, verb string) hostfs.Root {
 	t.Helper()
 	files := hostFiles()
-	if strings.HasSuffix(verb, "-guest") {
+	switch _, of, _ := strings.Cut(verb, "-"); of {
+	case "guest":
 		files = guestFiles()
+	case "sysv":
+		files = sysvFiles()
 	}
 	root := tree(t, files)
 	m := machine(root, bin)
@@ -216,7 +221,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	needStrace(t)
 	bin := programs(t)
 	killed := 0
-	for _, verb := range []string{"enable", "disable", "enable-guest", "disable-guest"} {
+	for _, verb := range verbs {
 		t.Run(verb, func(t *testing.T) {
 			s := bothStates(t, bin, verb)
 			for i, p := range some(points(t, stage(t, bin, verb), bin, verb)) {
@@ -262,16 +267,14 @@ func noLeftovers(t *testing.T, root hostfs.Root, when string) {
 	if err != nil || rec.Pending != nil {
 		t.Errorf("%s: the record is left open: %+v, %v", when, rec, err)
 	}
-	for _, dir := range []string{"/etc/default", "/boot/grub", stateFolder} {
-		names, err := root.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
+	err = filepath.WalkDir(string(root), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), ".xtm-tmp-") {
+			t.Errorf("%s: left behind: %s", when, path)
 		}
-		for _, n := range names {
-			if strings.HasPrefix(n, ".xtm-tmp-") {
-				t.Errorf("%s: left behind: %s/%s", when, dir, n)
-			}
-		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -281,7 +284,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 	needStrace(t)
 	bin := programs(t)
 	tried := 0
-	for _, verb := range []string{"enable", "disable", "enable-guest", "disable-guest"} {
+	for _, verb := range verbs {
 		s := bothStates(t, bin, verb)
 		for i, p := range some(points(t, stage(t, bin, verb), bin, verb)) {
 			errno := []string{"ENOSPC", "EROFS", "EIO"}[i%3]
@@ -303,7 +306,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 			if strings.Contains(string(stderr), ErrNotRestored.Error()) {
 				delete(got, swapPath) // it goes last, when the rest is done
 			}
-			if verb == "disable-guest" && cmp.Equal(s.after, got) {
+			if strings.HasPrefix(verb, "disable-") && cmp.Equal(s.after, got) {
 				continue
 			}
 			if diff := cmp.Diff(want, got); diff != "" {

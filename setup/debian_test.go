@@ -295,7 +295,7 @@ func TestDebianGuest(t *testing.T) {
 		return PlanGuest(g, GuestOptions{Program: "/usr/bin/xtm"})
 	}
 	sh := run.Cmd{Name: "sh", Args: []string{"-ec", `cd "$1"
-mkdir -p lib/systemd; : > lib/systemd/systemd
+ln -s /lib/systemd/systemd sbin/init
 rm boot/xen-4.17*
 `, "sh", string(m.Root)}}
 	do := func(c run.Cmd) {
@@ -345,7 +345,16 @@ d=../lib/modules/4.19.0-lab; mkdir -p $d/kernel/drivers/xen
 	if entries != 3 {
 		t.Errorf("%d entries of Linux, want the simple one, the normal one and its recovery", entries)
 	}
-	if p, err = plan(); err != nil || !p.Done() {
+	undone(t, m, before, plan)
+	initScriptThere(t, m, plan)
+}
+
+// undone makes sure that a second run changes nothing, and that disabling puts
+// all back.
+func undone(t *testing.T, m Machine, before map[string]string, plan func() (Plan, error)) {
+	t.Helper()
+	p, err := plan()
+	if err != nil || !p.Done() {
 		t.Errorf("a second run would change something: %v\n%s", err, p.Diff())
 	}
 	if p, err = PlanDisable(m, "guest"); err != nil {
@@ -357,4 +366,40 @@ d=../lib/modules/4.19.0-lab; mkdir -p $d/kernel/drivers/xen
 	if diff := cmp.Diff(before, live(t, m.Root)); diff != "" {
 		t.Errorf("after disabling: %s", diff)
 	}
+}
+
+// initScriptThere takes systemd away, so that Debian's update-rc.d enters the
+// guard.
+func initScriptThere(t *testing.T, m Machine, plan func() (Plan, error)) {
+	t.Helper()
+	init, err := m.Root.Path("/usr/sbin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(init + "/init"); err != nil {
+		t.Fatal(err)
+	}
+	inRoot(t, m, "/etc/modules", func(string) string { return "# nothing\nloop" })
+	before := live(t, m.Root)
+	p, err := plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Apply(t.Context(), m, p); err != nil {
+		t.Fatal(err)
+	}
+	after := live(t, m.Root)
+	if got := after["etc/modules"]; got != "# nothing\nloop\ntmem" {
+		t.Errorf("/etc/modules is %q", got)
+	}
+	for level, want := range map[string]string{"0": "", "1": "", "2": "../init.d/xtm-guard", "3": "../init.d/xtm-guard", "5": "../init.d/xtm-guard", "6": ""} {
+		if got := after["etc/rc"+level+".d/S01xtm-guard"]; got != want {
+			t.Errorf("runlevel %s: %q", level, got)
+		}
+	}
+	// The real shell reads it; outside Xen it leaves all as it is.
+	if err := m.run(t.Context(), []string{"sh", "-c", "test -x /etc/init.d/xtm-guard && sh -n /etc/init.d/xtm-guard && /etc/init.d/xtm-guard stop"}); err != nil {
+		t.Error(err)
+	}
+	undone(t, m, before, plan)
 }

@@ -47,6 +47,17 @@ end
 mv $TEST_ROOT/boot/grub/grub.cfg.new $TEST_ROOT/boot/grub/grub.cfg
 `
 
+// updateRC makes and removes links as Debian's update-rc.d does.
+const updateRC = `#!/bin/sh
+[ "$1" = -f ] && shift
+for n in 2 3 4 5; do
+	case $2 in
+	defaults) ls $TEST_ROOT/etc/rc$n.d/S* >/dev/null 2>&1 || ln -s ../init.d/$1 $TEST_ROOT/etc/rc$n.d/S01$1 ;;
+	remove) rm -f $TEST_ROOT/etc/rc$n.d/S01$1 ;;
+	esac
+done
+`
+
 // hostFiles is a host with one Xen 4.11 that boots next.
 func hostFiles() map[string]string {
 	return map[string]string{
@@ -87,9 +98,10 @@ func programs(t *testing.T) string {
 	for name, text := range map[string]string{
 		"update-grub": updateGRUB,
 		// The kernel of this machine is left in peace.
-		"mkswap":  "#!/bin/sh\nprintf SWAPSPACE2 | dd of=$1 bs=1 seek=4086 conv=notrunc status=none\n",
-		"swapon":  "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n/xtm.swap file 4092 0 -2\\n' > $TEST_ROOT/proc/swaps\n",
-		"swapoff": "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n' > $TEST_ROOT/proc/swaps\n",
+		"mkswap":      "#!/bin/sh\nprintf SWAPSPACE2 | dd of=$1 bs=1 seek=4086 conv=notrunc status=none\n",
+		"swapon":      "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n/xtm.swap file 4092 0 -2\\n' > $TEST_ROOT/proc/swaps\n",
+		"update-rc.d": updateRC,
+		"swapoff":     "#!/bin/sh\nprintf 'Filename Type Size Used Priority\\n' > $TEST_ROOT/proc/swaps\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
@@ -113,11 +125,16 @@ func live(t *testing.T, root hostfs.Root) map[string]string {
 	got := map[string]string{}
 	for _, top := range []string{"/etc", "/boot/grub"} {
 		err := filepath.WalkDir(string(root)+top, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() || strings.Contains(path, ".xtm-tmp-") {
-				return err
+			name := strings.TrimPrefix(path, string(root)+"/")
+			switch {
+			case err != nil || strings.Contains(path, ".xtm-tmp-"):
+			case d.Type() == fs.ModeSymlink:
+				got[name], err = os.Readlink(path)
+			case d.Type().IsRegular():
+				var b []byte
+				b, err = os.ReadFile(path)
+				got[name] = string(b)
 			}
-			b, err := os.ReadFile(path)
-			got[strings.TrimPrefix(path, string(root)+"/")] = string(b)
 			return err
 		})
 		if err != nil {
@@ -142,15 +159,26 @@ func guestFiles() map[string]string {
 		"proc/swaps":             "Filename Type Size Used Priority\n",
 		"proc/meminfo":           "MemTotal: 240860 kB\nMemFree: 201792 kB\nMemAvailable: 198436 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nCommitted_AS: 10000 kB\n",
 		"proc/xen/capabilities":  "",
-		"lib/systemd/systemd":    "",
 		"boot/config-4.19.0-lab": "CONFIG_XEN=y\nCONFIG_SWAP=y\nCONFIG_CLEANCACHE=y\nCONFIG_FRONTSWAP=y\nCONFIG_XEN_BALLOON=y\nCONFIG_XEN_SELFBALLOONING=y\nCONFIG_XEN_TMEM=m\n",
 
 		"proc/sys/kernel/osrelease":                         "4.19.0-lab\n",
 		"lib/modules/4.19.0-lab/modules.dep":                "kernel/drivers/xen/tmem.ko:\n",
 		"lib/modules/4.19.0-lab/kernel/drivers/xen/tmem.ko": "",
+		"run/systemd/system/.placehold":                     "",
 		"etc/modprobe.d/.placehold":                         "",
 		"etc/modules-load.d/.placehold":                     "",
 		"etc/systemd/system/multi-user.target.d/.placehold": "",
+	})
+	return files
+}
+
+// sysvFiles is the same guest with sysvinit.
+func sysvFiles() map[string]string {
+	files := guestFiles()
+	delete(files, "run/systemd/system/.placehold")
+	maps.Copy(files, map[string]string{
+		"usr/sbin/update-rc.d": "", "etc/modules": "# one to a line\nloop",
+		"etc/init.d/.placehold": "", "etc/rc2.d/.placehold": "", "etc/rc3.d/.placehold": "", "etc/rc4.d/.placehold": "", "etc/rc5.d/.placehold": "",
 	})
 	return files
 }

@@ -279,6 +279,3 @@ func GuestWays(s guest.State) []string {
 		"on the host: dom0_mem fixed, memory and maxmem in this guest's configuration",
 	}
 }
-
-// guardUnit is the service that runs the guard at boot.
-const guardUnit = "/etc/systemd/system/xtm-guard.service"

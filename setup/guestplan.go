@@ -17,16 +17,6 @@ import (
 	"xtm/internal/units"
 )
 
-// The files that enabling makes in a guest.
-const (
-	modulesLoad = "/etc/modules-load.d/xtm.conf"
-	modprobeD   = "/etc/modprobe.d/xtm.conf"
-	// guardWants has the guard started at boot without a symbolic link.
-	guardWants = "/etc/systemd/system/multi-user.target.d/xtm-guard.conf"
-)
-
-const ownHead = "# Written by xtm, which removes this file with: xtm disable-tmem\n"
-
 // GuestOptions are what the user wants in a guest.
 type GuestOptions struct {
 	// Minimal writes no word that this kernel does not read.
@@ -48,10 +38,9 @@ type GuestMachine struct {
 	State guest.State
 	// Own are the present contents of the files that xtm would write; nil where
 	// there is none.
-	Own map[string][]byte
-	// Systemd tells that it starts services.
-	Systemd bool
+	Own     map[string][]byte
 	Offline bool
+	starter starter
 	disk    disk
 }
 
@@ -67,7 +56,7 @@ func ProbeGuest(m Machine) (GuestMachine, error) {
 	} else {
 		g.State = guest.Read(m.Root, guest.Disk{Root: m.Root}.BlockSize)
 	}
-	for _, p := range []string{modulesLoad, modprobeD, guardUnit, guardWants, fstab} {
+	for _, p := range []string{modulesLoad, etcModules, modprobeD, guardUnit, guardWants, initScript, fstab} {
 		if g.Own[p], err = readOrNil(m.Root, p); err != nil {
 			return g, err
 		}
@@ -75,14 +64,8 @@ func ProbeGuest(m Machine) (GuestMachine, error) {
 	if g.disk, err = probeDisk(m.Root, g.State); err != nil {
 		return g, err
 	}
-	for _, p := range []string{"/lib/systemd/systemd", "/usr/lib/systemd/systemd"} {
-		found, err := m.Root.Exists(p)
-		if err != nil {
-			return g, err
-		}
-		g.Systemd = g.Systemd || found
-	}
-	return g, nil
+	g.starter, err = m.starter()
+	return g, err
 }
 
 // offlineState is what is known of the kernel that boots next from a root.
@@ -132,7 +115,7 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	}
 	for _, f := range g.wantedFiles(o) {
 		old := g.Own[f.Path]
-		if old != nil && !bytes.HasPrefix(old, []byte(ownHead)) {
+		if old != nil && !bytes.Contains(old, []byte(ownHead)) {
 			return p, &RefusalError{
 				Kind: Blocked, Seen: f.Path + " is there and is not xtm's", Why: "it would be overwritten",
 				Ways: []string{"move it away, then run this again"},
@@ -141,6 +124,9 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 		if !bytes.Equal(old, f.New) || old == nil {
 			p.files = append(p.files, grub.Change{Path: f.Path, Old: old, New: f.New})
 		}
+	}
+	if g.loadsByEtcModules() && !lists(g.Own[etcModules], "tmem") {
+		p.addLine(g, fileLine{etcModules, "tmem"})
 	}
 	made := slices.ContainsFunc(g.State.Swaps.Or(nil), func(a guest.SwapArea) bool { return a.Name == swapPath }) ||
 		bytes.Contains(g.Own[fstab], []byte(swapLine))
@@ -194,9 +180,10 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 			},
 		}
 	}
-	if g.guarded(o) && !g.Systemd {
+	if g.guarded(o) && g.starter == nothingStarts {
 		return &RefusalError{
-			Kind: Unsaid, Seen: "there is no systemd here", Why: "xtm installs its guard as a service of systemd",
+			Kind: Unsaid, Seen: "neither systemd starts services here, nor does update-rc.d, chkconfig or insserv enter init scripts",
+			Why: "the guard has to run at each boot, before the guest may shrink itself",
 			Ways: []string{
 				"let the guest shrink from boot on, whether or not its host has tmem: --unguarded",
 				"or run at each boot, from what starts services here: xtm guard",
@@ -329,36 +316,4 @@ func (g GuestMachine) bootsItself(wanted []Word) bool {
 func (g GuestMachine) onLine(words []Word) bool {
 	line := strings.Fields(g.State.BootLine.Or(guest.BootLine{}).Text)
 	return !slices.ContainsFunc(words, func(w Word) bool { return !slices.Contains(line, w.Text) })
-}
-
-// wantedFiles are xtm's own files as they should be.
-func (g GuestMachine) wantedFiles(o GuestOptions) []grub.Change {
-	var out []grub.Change
-	add := func(p, text string) { out = append(out, grub.Change{Path: p, New: []byte(ownHead + text)}) }
-	era, m := g.State.Support().Era, g.State.Module.Or(guest.Module{})
-	if era.Driver == guest.AsModule && m.Presence != guest.InKernel {
-		add(modulesLoad, "tmem\n")
-		if g.guarded(o) {
-			add(modprobeD, "options tmem selfballooning=0 selfshrinking=0\n")
-		}
-	}
-	if !g.guarded(o) {
-		return out
-	}
-	command := run.Quote(o.Program) + " guard"
-	if o.NoSwap {
-		command += " --no-swap"
-	}
-	add(guardUnit, `[Unit]
-Description=Prove that a tmem pool stands behind this guest, then let it balloon itself
-ConditionVirtualization=xen
-Wants=sys-kernel-debug.mount
-After=local-fs.target swap.target systemd-modules-load.service sys-kernel-debug.mount
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=`+command+"\n")
-	add(guardWants, "[Unit]\nWants=xtm-guard.service\n")
-	return out
 }

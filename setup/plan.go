@@ -89,5 +89,5 @@ func (p Plan) CleanUp(m Machine) error { return cleanUp(m.Root, p.boot.Loader.Me
 
 // own are the changes of files that are xtm's own.
 func (p Plan) own() []grub.Change {
-	return slices.DeleteFunc(slices.Clone(p.files), func(f grub.Change) bool { return f.Path == fstab })
+	return slices.DeleteFunc(slices.Clone(p.files), func(f grub.Change) bool { return f.Path == fstab || f.Path == etcModules })
 }

@@ -84,6 +84,12 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 		}
 		switch sum(now) {
 		case f.Before:
+			// The links of an init script go before it and come after it.
+			if f.Path == initScript && now != nil {
+				if err := m.link(ctx, true); err != nil {
+					return err
+				}
+			}
 		case f.After:
 			var old []byte
 			if f.Backup != "" {
@@ -94,7 +100,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 					return fmt.Errorf("%s is not what was saved there", f.Backup)
 				}
 			}
-			if err := put(m.Root, f.Path, old); err != nil {
+			if err := m.put(ctx, f.Path, old); err != nil {
 				return err
 			}
 		default:
@@ -110,7 +116,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 			return err
 		}
 		if now := withoutLine(old, l.Text); old != nil && !bytes.Equal(now, old) {
-			if err := put(m.Root, l.Path, now); err != nil {
+			if err := m.put(ctx, l.Path, now); err != nil {
 				return err
 			}
 		}
@@ -128,7 +134,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 		return err
 	}
 	for _, f := range settings.Changes() {
-		if err := put(m.Root, f.Path, f.New); err != nil {
+		if err := m.put(ctx, f.Path, f.New); err != nil {
 			return err
 		}
 	}
@@ -148,7 +154,10 @@ func without(c *grub.Config, words []Word) (*grub.Config, error) {
 
 // cleanUp removes what killed runs left beside the files that xtm writes.
 func cleanUp(root hostfs.Root, menu string) error {
-	paths := []string{grub.SettingsFile, grub.DropIn, recordFile, atomicfile.BackupFolder + "/x"}
+	paths := []string{
+		grub.SettingsFile, grub.DropIn, recordFile, atomicfile.BackupFolder + "/x",
+		etcModules, modulesLoad, modprobeD, guardUnit, guardWants, initScript,
+	}
 	if menu != "" {
 		paths = append(paths, menu)
 	}

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 
 	"xtm/guest"
 	"xtm/internal/finding"
@@ -41,15 +42,35 @@ func GuestStatus(ctx context.Context, files hostfs.Files, live *Guest) (Status, 
 		}
 		out.add("guest-proof", p.File, v, p.Why, "")
 	}
-	installed, err := files.Exists(guardUnit)
-	switch {
-	case err != nil && !isMissing(err):
-		out.add("guest-guard", guardUnit, finding.CouldNotTell, err.Error(), "")
-	case installed:
-		out.add("guest-guard", guardUnit, finding.Good, "the guard proves at each boot that a pool is there before the guest shrinks", "")
-	default:
-		out.add("guest-guard", guardUnit, finding.Note, "no guard is installed that proves at boot that a pool is there", "", "xtm enable-tmem")
-	}
+	out.guard(files)
 	out.byXTM(files)
 	return out, nil
+}
+
+// guard is whether a guard runs at boot.
+func (s *Status) guard(files hostfs.Files) {
+	const check = "guest-guard"
+	var failed error
+	there := func(p string) bool {
+		found, err := files.Exists(p)
+		if err != nil && !isMissing(err) {
+			failed = err
+		}
+		return found
+	}
+	unit, script, at := there(guardUnit), there(initScript), guardUnit
+	if script {
+		at = initScript
+	}
+	starts, err := linked(files)
+	switch err := errors.Join(failed, err); {
+	case err != nil:
+		s.add(check, at, finding.CouldNotTell, err.Error(), "")
+	case script && !unit && !starts:
+		s.add(check, at, finding.Warning, "the guard is there, and no runlevel starts it", "enter it again", "xtm disable-tmem", "xtm enable-tmem")
+	case script || unit:
+		s.add(check, at, finding.Good, "the guard proves at each boot that a pool is there before the guest shrinks", "")
+	default:
+		s.add(check, at, finding.Note, "no guard is installed that proves at boot that a pool is there", "", "xtm enable-tmem")
+	}
 }

@@ -151,17 +151,16 @@ func (s *Status) clients(h Host) {
 // dom0 is whether Dom0's memory is fixed, now and at the next boot.
 func (s *Status) dom0(h Host) {
 	const check = "dom0-memory"
+	line, known := h.Snapshot.Host.CommandLine.Get()
 	now := ""
-	if line, ok := h.Snapshot.Host.CommandLine.Get(); ok {
-		for _, w := range grub.XenWords(line) {
-			if strings.HasPrefix(w, "dom0_mem=") {
-				now = w
-			}
+	for _, w := range grub.XenWords(line) {
+		if strings.HasPrefix(w, "dom0_mem=") {
+			now = w
 		}
-		if now != "" {
-			s.add(check, "Domain-0", finding.Good, "its memory is fixed: "+now, "")
-			return
-		}
+	}
+	if now != "" {
+		s.add(check, "Domain-0", finding.Good, "its memory is fixed: "+now, "")
+		return
 	}
 	if h.Settings != nil {
 		if text, where, found := h.dom0Mem(); found {
@@ -169,7 +168,7 @@ func (s *Status) dom0(h Host) {
 			return
 		}
 	}
-	if !h.Snapshot.Host.CommandLine.Has() {
+	if !known {
 		s.add(check, "Domain-0", finding.CouldNotTell, "Xen's command line is not known", "")
 		return
 	}

@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"xtm/guest"
-	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/units"
 
@@ -79,38 +77,8 @@ func (p *Plan) planSwap(g GuestMachine, o GuestOptions) error {
 		}
 	}
 	p.swap = size
-	p.lines = append(p.lines, fileLine{fstab, swapLine})
-	p.files = append(p.files, grub.Change{Path: fstab, Old: g.Own[fstab], New: withLine(g.Own[fstab], swapLine)})
+	p.addLine(g, fileLine{fstab, swapLine})
 	return nil
-}
-
-// fileLine is a line of xtm's in a file of somebody else's.
-type fileLine struct {
-	Path string `json:"path"`
-	Text string `json:"text"`
-}
-
-// withLine puts a line at the end of a file, and leaves its last line end, or
-// the lack of one, as it was.
-func withLine(src []byte, line string) []byte {
-	if len(src) > 0 && !bytes.HasSuffix(src, []byte("\n")) {
-		return slices.Concat(src, []byte("\n"+line))
-	}
-	return slices.Concat(src, []byte(line+"\n"))
-}
-
-// withoutLine takes a line out of a file, as withLine has put it there.
-func withoutLine(src []byte, line string) []byte {
-	out := []byte{}
-	for l := range bytes.Lines(src) {
-		switch text, ended := bytes.CutSuffix(l, []byte("\n")); {
-		case string(text) != line:
-			out = append(out, l...)
-		case !ended:
-			out = bytes.TrimSuffix(out, []byte("\n"))
-		}
-	}
-	return out
 }
 
 // makeSwap writes the swap file whole, so that it has no holes, and uses it.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/render"
@@ -25,9 +24,11 @@ func statusCommand(env Env) *cli.Command {
 something is missing or not to be told, and with 4 where this machine cannot have it.
 
    xtm status
-   xtm status --format json`,
+   xtm status --format json
+   xtm status --root /mnt              what boots next from the system that is mounted there`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"},
+			&cli.StringFlag{Name: "root", Usage: "look at the system in this `DIR`, which does not run", TakesFile: true},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
 		},
 		Action: func(c *cli.Context) error {
@@ -38,7 +39,7 @@ something is missing or not to be told, and with 4 where this machine cannot hav
 			case !slices.Contains([]string{"table", "json"}, format):
 				return &usageError{fmt.Sprintf("status has no format that is called %q", format), []string{"formats are: table, json"}}
 			}
-			s, err := readStatus(c.Context, env, c.String("role"))
+			s, err := readStatus(c, env)
 			if err != nil {
 				return err
 			}
@@ -50,33 +51,29 @@ something is missing or not to be told, and with 4 where this machine cannot hav
 	}
 }
 
-// readStatus looks at this machine from its side of Xen.
-func readStatus(ctx context.Context, env Env, said string) (setup.Status, error) {
-	side, seen := role.Role(said), "--role says so"
-	switch said {
-	case "host", "guest":
-	case "auto":
-		var err error
-		if side, seen, err = role.Detect(env.Files); err != nil {
-			return setup.Status{}, err
-		}
+// readStatus looks at a machine from its side of Xen.
+func readStatus(c *cli.Context, env Env) (s setup.Status, err error) {
+	root, offline, err := rootOf(c, "")
+	if err != nil {
+		return s, err
+	}
+	files := env.Files
+	if offline {
+		files = root
+	}
+	side, seen, err := findRole(files, offline, c.String("role"))
+	switch {
+	case err != nil:
+		return s, err
+	case offline:
+		s, err = setup.OfflineStatus(setup.Machine{Root: root, Offline: true}, side)
+	case side == role.Host:
+		s, err = setup.HostStatus(c.Context, files, env.Run)
 	default:
-		return setup.Status{}, &usageError{fmt.Sprintf("no role is called %q", said), []string{"roles are: auto, host, guest"}}
+		s, err = guestStatus(c.Context, env)
 	}
-	switch side {
-	case role.Host:
-		s, err := setup.HostStatus(ctx, env.Files, env.Run)
-		s.Seen = seen
-		return s, err
-	case role.Guest:
-		s, err := guestStatus(ctx, env)
-		s.Seen = seen
-		return s, err
-	}
-	return setup.Status{}, &exitError{
-		exitNotSupported, fmt.Errorf("this does not run under Xen: %s: %w", seen, cause.ErrNotSupported),
-		[]string{"tmem is a part of Xen, 4.0 to 4.12; elsewhere zswap and zram compress memory"},
-	}
+	s.Seen = seen
+	return s, err
 }
 
 // guestStatus proves the pool only on the running machine, and for root, who

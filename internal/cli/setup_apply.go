@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"xtm/internal/render"
+	"xtm/setup"
+)
+
+// show prints the notes and the diff. done tells that this is the end.
+func (s *setupRun) show(plan setup.Plan, nothing string) (done bool, err error) {
+	if len(plan.Notes) > 0 {
+		width := s.env.Width
+		if width == 0 {
+			width = render.DefaultWidth
+		}
+		if err := render.Text(s.env.Stderr, render.Document{render.Findings{List: plan.Notes}}, render.Options{Width: width}); err != nil {
+			return true, err
+		}
+	}
+	if plan.Done() {
+		if !s.dryRun {
+			if err := plan.CleanUp(s.machine); err != nil {
+				return true, err
+			}
+		}
+		return true, s.say(nothing)
+	}
+	if diff := plan.Diff(); diff != "" {
+		_, err = io.WriteString(s.env.Stdout, diff)
+	} else {
+		err = s.say("The settings are right, and the boot menu is not made of them: run is " + plan.Command())
+	}
+	if err != nil || !s.dryRun {
+		return err != nil, err
+	}
+	if command := plan.Command(); command != "" {
+		return true, s.say("Nothing was changed. Without --dry-run this is written, and then run: " + command)
+	}
+	return true, s.say("Nothing was changed. Without --dry-run this is written.")
+}
+
+// affirm asks for a statement that --yes does not make.
+func (s *setupRun) affirm(ctx context.Context, statement string, said bool, flag string) error {
+	if statement == "" || said {
+		return nil
+	}
+	if !s.env.Interactive {
+		return &usageError{
+			"this must be affirmed first: " + statement,
+			[]string{"if it is so: " + flag + " (--yes does not say it)"},
+		}
+	}
+	ok, err := s.ask(ctx, statement+". Is that so? Type yes: ", "yes")
+	if err == nil && !ok {
+		err = errDeclined
+	}
+	return err
+}
+
+var errDeclined = errors.New("not confirmed: nothing was changed")
+
+// apply asks whether to go on, and does it.
+func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) error {
+	if !s.yes {
+		if !s.env.Interactive {
+			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: --dry-run"}}
+		}
+		question := "Apply this"
+		if command := plan.Command(); command != "" {
+			question += " and run " + command
+		}
+		ok, err := s.ask(ctx, question+"? [y/N] ", "y", "yes")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errDeclined
+		}
+	}
+	out, err := setup.Apply(ctx, s.machine, plan)
+	if err != nil {
+		return s.failed(err, out)
+	}
+	for _, b := range out.Backups {
+		if err := s.say("Backup: " + b); err != nil {
+			return err
+		}
+	}
+	if out.Seen != "" {
+		return &exitError{exitProblems, fmt.Errorf("it is set, but %s", out.Seen), out.Fix}
+	}
+	return s.say(strings.ToUpper(after[:1]) + after[1:])
+}
+
+// failed explains a change that did not come about.
+func (s *setupRun) failed(err error, out setup.Outcome) error {
+	switch {
+	case errors.Is(err, setup.ErrNotRestored):
+		hints := []string{"mend what failed; this then undoes the rest: xtm disable-tmem"}
+		if len(out.Backups) > 0 {
+			hints = append(hints, "the old files, to be copied back by hand: "+strings.Join(out.Backups, ", "))
+		}
+		return &exitError{exitPartly, err, hints}
+	case errors.Is(err, setup.ErrChanged), errors.Is(err, setup.ErrLocked):
+		return err
+	case errors.Is(err, context.Canceled):
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
+	}
+	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), nil}
+}
+
+// ask reads one line from the terminal, until the user interrupts it.
+func (s *setupRun) ask(ctx context.Context, question string, yes ...string) (bool, error) {
+	if _, err := io.WriteString(s.env.Stderr, question); err != nil {
+		return false, err
+	}
+	type answer struct {
+		line string
+		err  error
+	}
+	given := make(chan answer, 1)
+	go func() {
+		line, err := s.in.ReadString('\n')
+		given <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case a := <-given:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return false, a.err
+		}
+		return slices.Contains(yes, strings.ToLower(strings.TrimSpace(a.line))), nil
+	}
+}
+
+func (s *setupRun) say(text string) error {
+	_, err := fmt.Fprintln(s.env.Stderr, render.Escape(text))
+	return err
+}
+
+// explainSetup gives a refusal its exit code.
+func explainSetup(err error) error {
+	r, ok := errors.AsType[*setup.RefusalError](err)
+	if !ok {
+		return err
+	}
+	code := map[setup.Kind]int{setup.Impossible: exitNotSupported, setup.Unsaid: exitUsage, setup.Blocked: exitFailed}[r.Kind]
+	hints := make([]string, len(r.Ways))
+	for i, w := range r.Ways {
+		hints[i] = render.Escape(w)
+	}
+	return &exitError{code, errors.New(render.Escape(r.Error())), hints}
+}
