@@ -17,7 +17,7 @@ run: build ## a report from a recorded host
 	@./$(BIN) report --demo
 
 # What the tests run beside Go, by Debian's package names.
-TEST_DEPS := chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
+TEST_DEPS := tmux chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
 LAB_DEPS := qemu-system-x86 e2fsprogs xz-utils
 
 test: ## all tests; as root on Debian it first installs what they need

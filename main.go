@@ -40,6 +40,7 @@ func start() int {
 		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
 		Width:       width,
 		NoColor:     os.Getenv("NO_COLOR") != "",
+		Environ:     os.Environ(),
 		Root:        os.Geteuid() == 0,
 		Program:     program,
 		Files:       hostfs.Host,

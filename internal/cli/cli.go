@@ -32,8 +32,9 @@ type Env struct {
 	Interactive    bool // stdin is one
 	Width          int  // of the terminal; 0 is unknown
 	NoColor        bool
-	Root           bool   // the user is root
-	Program        string // xtm's own path, for services that start it; "" is not known
+	Environ        []string // what a terminal's library may look at
+	Root           bool     // the user is root
+	Program        string   // xtm's own path, for services that start it; "" is not known
 	Files          hostfs.Files
 	Run            run.Func
 	// Calls and Store are the hypervisor and xenstore; without them xl is used.
@@ -66,6 +67,7 @@ func Run(ctx context.Context, env Env) int {
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
 		Commands: []*cli.Command{
 			reportCommand(env),
+			topCommand(env),
 			detectCommand(env),
 			captureCommand(env),
 			enableCommand(env),

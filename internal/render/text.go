@@ -78,7 +78,7 @@ func (t text) line(s string) { t.Print(strings.TrimRight(s, " "), "\n") }
 // hang writes text wrapped to the page, with one prefix for its first line and
 // another for the rest. The prefixes are equally wide.
 func (t text) hang(first, rest, s string) {
-	for i, line := range wrap(Escape(s), t.Width-width(rest)) {
+	for i, line := range Wrap(Escape(s), t.Width-width(rest)) {
 		if i > 0 {
 			first = rest
 		}
@@ -165,7 +165,7 @@ func (t text) table(table Table) error {
 			if c.kind == kindText {
 				s = Escape(s)
 				if columns[j].Cut > 0 && !t.Wide {
-					s = cut(s, columns[j].Cut)
+					s = Cut(s, columns[j].Cut)
 				}
 			}
 			rows[i][j] = s
@@ -199,7 +199,7 @@ func (t text) fit(columns []Column, widths []int, rows [][]string) (gap string) 
 			to := max(widths[j]-over, least)
 			over -= widths[j] - to
 			for _, row := range rows {
-				row[j] = cut(row[j], to)
+				row[j] = Cut(row[j], to)
 			}
 		}
 	}

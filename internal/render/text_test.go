@@ -161,7 +161,7 @@ func TestWrap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.StringOf(rapid.SampledFrom([]rune("ab名\u0301 –"))).Draw(t, "text")
 		columns := rapid.IntRange(8, 30).Draw(t, "columns")
-		lines := wrap(s, columns)
+		lines := Wrap(s, columns)
 		for _, l := range lines {
 			if width(l) > columns || strings.TrimSpace(l) != l {
 				t.Fatalf("%d columns: %q of %q", columns, l, s)
@@ -178,7 +178,7 @@ func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.StringOf(rapid.SampledFrom([]rune("abc名\u0301–"))).Draw(t, "text")
 		columns := rapid.IntRange(3, 20).Draw(t, "columns")
-		switch got := cut(s, columns); {
+		switch got := Cut(s, columns); {
 		case width(s) <= columns && got != s:
 			t.Fatalf("%q was cut to %q without need", s, got)
 		case width(got) > columns:

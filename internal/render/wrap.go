@@ -2,9 +2,9 @@ package render
 
 import "strings"
 
-// wrap breaks text at blanks into lines of at most so many columns. A word
+// Wrap breaks text at blanks into lines of at most so many columns. A word
 // that is longer than a line is broken inside.
-func wrap(s string, columns int) []string {
+func Wrap(s string, columns int) []string {
 	columns = max(columns, 8) // any character fits
 	var lines []string
 	line, used := strings.Builder{}, 0
@@ -40,15 +40,33 @@ func wrap(s string, columns int) []string {
 	return lines
 }
 
-// cut leaves out the middle of text that is wider than so many columns: names
+// Cut leaves out the middle of text that is wider than so many columns: names
 // in a fleet begin alike and differ at their end.
-func cut(s string, columns int) string {
+func Cut(s string, columns int) string {
 	if width(s) <= columns {
 		return s
 	}
 	const mark = "…"
 	room := max(columns-1, 1)
 	return takeLeft(s, (room+1)/2) + mark + takeRight(s, room/2)
+}
+
+// Clip leaves out the end of text that is wider than so many columns.
+func Clip(s string, columns int) string {
+	if width(s) <= columns {
+		return s
+	}
+	return takeLeft(s, columns-1) + "…"
+}
+
+// Fit makes text that fits exactly so many columns wide, with blanks on the
+// side that it does not stand on.
+func Fit(s string, columns int, side Align) string {
+	blanks := strings.Repeat(" ", max(columns-width(s), 0))
+	if side == Right {
+		return blanks + s
+	}
+	return s + blanks
 }
 
 // takeLeft is as much of the beginning as fits into so many columns.
