@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/term"
 
 	"xtm/capture"
 	"xtm/capture/importtest"
@@ -34,7 +35,8 @@ func TestMain(m *testing.M) {
 		env := cli.Env{
 			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			Root: os.Getenv("XTM_NOT_ROOT") == "", Files: root, Run: run.New(os.Environ()), Now: time.Now,
-			Calls: noXen{}, Store: xenstoreKeys{}, Libvirt: noLibvirt,
+			Interactive: term.IsTerminal(int(os.Stdin.Fd())),
+			Calls:       noXen{}, Store: xenstoreKeys{}, Libvirt: noLibvirt,
 		}
 		if path := os.Getenv("XTM_FAKE_HOST"); path != "" {
 			c, err := capture.Open(path)

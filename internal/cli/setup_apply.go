@@ -85,7 +85,7 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 	}
 	out, err := setup.Apply(ctx, s.machine, plan)
 	if err != nil {
-		return s.failed(err, out)
+		return failed(ctx, err, out)
 	}
 	for _, b := range out.Backups {
 		if err := s.say("Backup: " + b); err != nil {
@@ -99,7 +99,7 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 }
 
 // failed explains a change that did not come about.
-func (s *setupRun) failed(err error, out setup.Outcome) error {
+func failed(ctx context.Context, err error, out setup.Outcome) error {
 	switch {
 	case errors.Is(err, setup.ErrNotRestored):
 		hints := []string{"mend what failed; this then undoes the rest: xtm disable-tmem"}
@@ -109,7 +109,7 @@ func (s *setupRun) failed(err error, out setup.Outcome) error {
 		return &exitError{exitPartly, err, hints}
 	case errors.Is(err, setup.ErrChanged), errors.Is(err, setup.ErrLocked):
 		return err
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil: // what failed may be a program that was interrupted, too
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
 	}
 	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), nil}
@@ -131,9 +131,12 @@ func (s *setupRun) ask(ctx context.Context, question string, yes ...string) (boo
 	}()
 	select {
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return false, errors.Join(s.say(""), &exitError{exitInterrupted, errors.New("interrupted: nothing was changed"), nil})
 	case a := <-given:
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
+		switch {
+		case errors.Is(a.err, io.EOF):
+			return false, s.say("") // the cursor stands behind the question
+		case a.err != nil:
 			return false, a.err
 		}
 		return slices.Contains(yes, strings.ToLower(strings.TrimSpace(a.line))), nil
