@@ -39,3 +39,16 @@ func poolOf(p, was xen.TmemPool, before earlier) Pool {
 		Refused: t.counter(t.refused, t.refusedRise, compared, before.listSpan),
 	}
 }
+
+// NewRatio is the share of two counts; its value is absent where one was not
+// told or nothing was counted.
+func NewRatio(part, whole xen.Count) Ratio { return ratio(part, whole) }
+
+// NewCounter is a counter that rose so much within so many seconds.
+func NewCounter(total, rise xen.Count, seconds float64) Counter {
+	c := Counter{Total: total, Interval: rise}
+	if n, ok := rise.Get(); ok && seconds > 0 {
+		c.PerSecond = opt.Of(round(float64(n)/seconds, 3))
+	}
+	return c
+}

@@ -1,0 +1,166 @@
+package history
+
+import (
+	"time"
+
+	"xtm/report"
+	"xtm/xen"
+)
+
+// Point is what a domain or the host was over a while: one snapshot, a few, or
+// an hour.
+type Point[C ~int] struct {
+	// Since is when the snapshot was taken that the rises are reckoned from,
+	// Until the last one of the point. They are the same where there was none
+	// before. Where they are further apart than the snapshots usually are,
+	// history has a gap.
+	Since, Until time.Time
+	// Index is the step of the range that the point stands in, from 0. Steps
+	// without a snapshot have no point.
+	Index int
+	// Samples is how many snapshots are in it.
+	Samples int
+	// Resets is how often the counters started again: the domain was made anew,
+	// or the host rebooted.
+	Resets int
+
+	table *table
+	last  row
+	// Of each level the sum of the readings that were told and how many these
+	// were, the lowest and the highest; of each counter the rise.
+	sum, told, low, high, rise []int64
+}
+
+// DomainPoint and HostPoint are the two kinds of points.
+type (
+	DomainPoint = Point[Column]
+	HostPoint   = Point[HostColumn]
+)
+
+// Last is the latest reading; absent where it was not told.
+func (p *Point[C]) Last(c C) xen.Count { return p.last.at(int(c)) }
+
+// Mean is the mean of the readings. Of figures that are settings rather than
+// levels it is the last.
+func (p *Point[C]) Mean(c C) xen.Count {
+	if p.table == nil || p.table.columns[c].kind != level {
+		return p.last.at(int(c))
+	}
+	return row(p.means()).at(p.table.slot[c])
+}
+
+// means are the means of all levels, rounded.
+func (p *Point[C]) means() []int64 {
+	out := make([]int64, len(p.sum))
+	for i, n := range p.told {
+		out[i] = absent
+		if n > 0 {
+			out[i] = (p.sum[i] + n/2) / n
+		}
+	}
+	return out
+}
+
+// Low is the lowest reading, of a level.
+func (p *Point[C]) Low(c C) xen.Count { return p.levelOf(c, p.low) }
+
+// High is the highest reading, of a level.
+func (p *Point[C]) High(c C) xen.Count { return p.levelOf(c, p.high) }
+
+func (p *Point[C]) levelOf(c C, values row) xen.Count {
+	if p.table == nil || p.table.columns[c].kind != level {
+		return p.last.at(int(c))
+	}
+	return values.at(p.table.slot[c])
+}
+
+// Rise is by how much a counter rose from Since to Until, over resets too;
+// absent where it was not told or cannot be, and of what is not a counter.
+func (p *Point[C]) Rise(c C) xen.Count {
+	if p.table == nil || p.table.columns[c].kind <= level {
+		return xen.Count{}
+	}
+	return row(p.rise).at(p.table.slot[c])
+}
+
+// Share is the ratio of two counters' rises, such as EphemeralGets of
+// EphemeralGetTries, which is the hit rate.
+func (p *Point[C]) Share(part, whole C) report.Ratio {
+	return report.NewRatio(p.Rise(part), p.Rise(whole))
+}
+
+// newPoint is one row as a point. since is 0 where there is none before it.
+func newPoint[C ~int](t *table, r row, since, until int64, rise []int64, reset bool) Point[C] {
+	p := Point[C]{table: t, Since: milli(until), Until: milli(until), Samples: 1, last: r, rise: rise}
+	if since != 0 {
+		p.Since = milli(since)
+	}
+	if reset {
+		p.Resets = 1
+	}
+	values := make([]int64, len(t.levels))
+	for i, column := range t.levels {
+		values[i] = r[column]
+	}
+	p.levels(values, values, values, 1)
+	return p
+}
+
+// levels sets what is known of the levels of this many readings.
+func (p *Point[C]) levels(mean, low, high []int64, n int64) {
+	p.low, p.high = low, high
+	p.sum, p.told = make([]int64, len(mean)), make([]int64, len(mean))
+	for i, v := range mean {
+		if v != absent {
+			p.sum[i], p.told[i] = v*n, n
+		}
+	}
+}
+
+// join puts a point behind another.
+func (p *Point[C]) join(q Point[C]) {
+	if p.Samples == 0 {
+		*p = q
+		return
+	}
+	add := func(a, b int64) int64 { return a + b }
+	p.sum, p.told = merge(p.sum, q.sum, add), merge(p.told, q.told, add)
+	p.low = merge(p.low, q.low, func(a, b int64) int64 { return min(a, b) })
+	p.high = merge(p.high, q.high, func(a, b int64) int64 { return max(a, b) })
+	p.rise = merge(p.rise, q.rise, add)
+	p.Samples, p.Resets = p.Samples+q.Samples, p.Resets+q.Resets
+	p.last, p.Until = q.last, q.Until
+}
+
+// hostSums are the host's sums over its domains.
+var hostSums = map[HostColumn]Column{
+	HostDiskReadsAvoided:  DiskReadsAvoided,
+	HostSwapWritesAvoided: SwapWritesAvoided,
+	HostSwapReadsAvoided:  SwapReadsAvoided,
+}
+
+// addRises adds what a domain's counters rose to the host's sums.
+func addRises(host *HostPoint, domain *DomainPoint) {
+	for to, from := range hostSums {
+		if n, ok := domain.Rise(from).Get(); ok {
+			slot := hostTable.slot[to]
+			host.rise[slot] = max(0, host.rise[slot]) + n
+		}
+	}
+}
+
+// merge puts two lists together; what one of them was not told the other says.
+func merge(a, b []int64, f func(a, b int64) int64) []int64 {
+	out := make([]int64, len(a))
+	for i := range out {
+		switch {
+		case a[i] == absent:
+			out[i] = b[i]
+		case b[i] == absent:
+			out[i] = a[i]
+		default:
+			out[i] = f(a[i], b[i])
+		}
+	}
+	return out
+}
