@@ -10,7 +10,7 @@ const memoryMiB, dom0MiB = 2560, 896
 
 // kernelArgs are for every Linux of the lab. What only costs an emulated
 // processor time is off.
-const kernelArgs = "console=hvc0 quiet rdinit=/init mitigations=off init_on_alloc=0 audit=0 apparmor=0 cryptomgr.notests"
+const kernelArgs = "quiet rdinit=/init mitigations=off init_on_alloc=0 audit=0 apparmor=0 cryptomgr.notests"
 
 // hostDevices lay the PCI tree out like a Supermicro X10SAE: the graphics
 // port, the functions of the C226, and what hangs on its root ports. ioh3420
@@ -33,13 +33,27 @@ var hostDevices = []string{
 	"ich9-usb-ehci1,addr=0x1d",
 }
 
-// qemuArgs is the whole machine. Disks are told apart in Dom0 by their serial.
-func qemuArgs(m machine, c config) []string {
-	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%[1]dM loglvl=all guest_loglvl=all iommu=verbose ", dom0MiB)
+// software is what QEMU starts: Xen with Dom0's kernel, or that kernel alone.
+func software(m machine, c config, b bootName) []string {
+	linux := kernelArgs + " loglevel=4 lab.boot=" + b.slug()
+	if b.kind() == "linux" {
+		return []string{"-kernel", m.kernel, "-append", "console=ttyS0 " + linux + " " + b.args(), "-initrd", m.initrd}
+	}
+	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%[1]dM loglvl=all guest_loglvl=all iommu=verbose", dom0MiB)
 	if c.accel == "tcg" {
 		// Each saves an emulated host more time than all else together.
-		xen += "spec-ctrl=no xpti=no pv-l1tf=no "
+		xen += " spec-ctrl=no xpti=no pv-l1tf=no"
 	}
+	for _, more := range []string{c.xenArgs, b.args()} {
+		if more != "" {
+			xen += " " + more
+		}
+	}
+	return []string{"-kernel", m.xen, "-append", xen, "-initrd", m.kernel + " console=hvc0 " + linux + "," + m.initrd}
+}
+
+// qemuArgs is the whole machine. Disks are told apart in Dom0 by their serial.
+func qemuArgs(m machine, c config, b bootName) []string {
 	args := []string{
 		"-machine", "q35,accel=" + c.accel,
 		// A PV Dom0 faults on a CPU with SMAP.
@@ -47,10 +61,9 @@ func qemuArgs(m machine, c config) []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-smbios", "type=1,manufacturer=Supermicro,product=X10SAE",
 		"-smbios", "type=2,manufacturer=Supermicro,product=X10SAE",
-		"-kernel", m.xen, "-append", xen + c.xenArgs,
-		"-initrd", m.kernel + " " + kernelArgs + " loglevel=4," + m.initrd,
 	}
-	if c.shell {
+	args = append(args, software(m, c, b)...)
+	if c.shell != "" {
 		args = append(args, "-serial", "mon:stdio")
 	} else {
 		args = append(args, "-serial", "stdio")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -23,12 +24,15 @@ type config struct {
 	// slow stretches every deadline: 2 on a machine half as fast as CI's.
 	slow int
 
-	match string
-	shell bool
+	match   *regexp.Regexp
+	nightly bool
+	// shell is the boot that ends in a shell, "" for the scenarios.
+	shell bootName
 }
 
-// deadline is how long an unattended machine may live.
-const deadline = 9 * time.Minute
+// patience is how long an unattended machine may say nothing. A scenario has a
+// time of its own, and so has each step of dom0/rc.
+const patience = 8 * time.Minute
 
 func (c config) stretch(d time.Duration) time.Duration {
 	return d * time.Duration(c.slow)
@@ -50,6 +54,8 @@ func configFromEnv(lookup func(string) (string, bool)) (config, error) {
 		xtm:         get("LAB_XTM", ""),
 		accel:       get("LAB_ACCEL", "tcg"),
 		xenArgs:     get("LAB_XEN_ARGS", ""),
+		nightly:     get("XTM_TEST_NIGHTLY", "") == "1",
+		match:       regexp.MustCompile(""),
 	}
 	var err error
 	if c.slow, err = strconv.Atoi(get("LAB_SLOW", "1")); err != nil || c.slow < 1 || c.slow > 100 {

@@ -14,7 +14,7 @@ import (
 )
 
 // mark begins the lines of the console that are meant for the outer machine:
-// "LAB step …", "LAB pass NAME SECONDS", "LAB fail NAME …", "LAB skip NAME …",
+// "LAB step …", "LAB run NAME", "LAB alive", "LAB pass NAME SECONDS", "LAB fail NAME …", "LAB skip NAME …",
 // "LAB end".
 const mark = "LAB "
 
@@ -26,6 +26,10 @@ type outcome struct {
 
 func (o outcome) String() string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", o.passed, o.failed, o.skipped)
+}
+
+func (o *outcome) add(p outcome) {
+	o.passed, o.failed, o.skipped = o.passed+p.passed, o.failed+p.failed, o.skipped+p.skipped
 }
 
 // line counts one line of the console; ok tells whether it was for us.
@@ -47,64 +51,110 @@ func (o *outcome) line(s string) (text string, ok bool) {
 	return text, true
 }
 
-// run builds, boots, waits and collects; the count is for stdout.
-func run(ctx context.Context, c config, stdout io.Writer) (int, error) {
-	begin := time.Now()
-	say := func(format string, arg ...any) {
-		fmt.Fprintf(os.Stderr, "%6.1fs %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, arg...))
-	}
+// prepare builds what every boot needs.
+func prepare(ctx context.Context, c config, say func(string, ...any)) (machine, error) {
 	b, err := buildBase(ctx, c.cache, say)
 	if err != nil {
-		return 1, err
+		return machine{}, err
 	}
-	m, err := buildMachine(ctx, c, b)
+	return buildMachine(ctx, c, b)
+}
+
+// sayer prints progress with the seconds since it began.
+func sayer() func(string, ...any) {
+	begin := time.Now()
+	return func(format string, arg ...any) {
+		fmt.Fprintf(os.Stderr, "%6.1fs %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, arg...))
+	}
+}
+
+// run builds, boots as often as the scenarios need, waits and collects; the
+// count is for stdout.
+func run(ctx context.Context, c config, stdout io.Writer) (int, error) {
+	all, err := scenarios()
 	if err != nil {
 		return 1, err
 	}
-	if err := os.RemoveAll(m.outDir); err != nil {
+	boots := bootsOf(all, c.match, c.nightly)
+	say := sayer()
+	m, err := prepare(ctx, c, say)
+	if err != nil {
 		return 1, err
 	}
-	if err := os.MkdirAll(m.outDir, 0o755); err != nil {
+	out := filepath.Join(c.cache, "out")
+	if err := os.RemoveAll(out); err != nil {
 		return 1, err
 	}
-	say("booting")
-	if c.shell {
-		cmd := exec.CommandContext(ctx, "qemu-system-x86_64", qemuArgs(m, c)...)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return 1, err
+	var sum outcome
+	var errs error
+	for _, b := range boots {
+		say("booting %s", b)
+		o, err := runBoot(ctx, c, m, b, filepath.Join(out, b.slug()), say)
+		sum.add(o)
+		if err != nil {
+			errs = errors.Join(errs, fmt.Errorf("boot %s: %w", b, err))
 		}
-		return 0, collect(m)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	o, bootErr := boot(ctx, c, m, say)
-	err = collect(m)
-	say("results are in %s", m.outDir)
-	if err = errors.Join(bootErr, err); err == nil && !o.ended {
+	say("results are in %s", out)
+	if _, err := fmt.Fprintln(stdout, sum); err != nil {
+		errs = errors.Join(errs, err)
+	}
+	if errs != nil || sum.failed > 0 {
+		return 1, errs
+	}
+	return 0, nil
+}
+
+// runBoot is one boot, its results in dir.
+func runBoot(ctx context.Context, c config, m machine, b bootName, dir string, say func(string, ...any)) (outcome, error) {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), m.clearResults()); err != nil {
+		return outcome{}, err
+	}
+	o, err := boot(ctx, c, m, b, filepath.Join(dir, "console.log"), say)
+	err = errors.Join(err, collect(m, dir))
+	if err == nil && !o.ended {
 		err = errors.New("the host stopped before its scenarios were done")
 	}
 	if err != nil || o.failed > 0 {
-		say("%s", tail(filepath.Join(m.outDir, "console.log"), 60))
+		say("%s", tail(filepath.Join(dir, "console.log"), 60))
 	}
-	if _, errOut := fmt.Fprintln(stdout, o); errOut != nil {
-		err = errors.Join(err, errOut)
+	return o, err
+}
+
+// shell boots into a shell on this terminal.
+func shell(ctx context.Context, c config) (int, error) {
+	m, err := prepare(ctx, c, sayer())
+	if err != nil {
+		return 1, err
 	}
-	if err != nil || o.failed > 0 {
+	if err := m.clearResults(); err != nil {
+		return 1, err
+	}
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", qemuArgs(m, c, c.shell)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
 		return 1, err
 	}
 	return 0, nil
 }
 
-// boot runs the machine until it powers off, and shows its marked lines.
-func boot(ctx context.Context, c config, m machine, say func(string, ...any)) (o outcome, err error) {
-	limit := c.stretch(deadline)
-	ctx, stop := context.WithTimeout(ctx, limit)
-	defer stop()
-	log, err := os.Create(filepath.Join(m.outDir, "console.log"))
+// boot runs the machine until it powers off, and shows its marked lines. It
+// ends one that has nothing to say any more.
+func boot(ctx context.Context, c config, m machine, b bootName, console string, say func(string, ...any)) (o outcome, err error) {
+	limit := c.stretch(patience)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	silence := time.AfterFunc(limit, func() { stop(fmt.Errorf("the host said nothing for %v", limit)) })
+	defer silence.Stop()
+	log, err := os.Create(console)
 	if err != nil {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", qemuArgs(m, c)...)
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", qemuArgs(m, c, b)...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -117,7 +167,10 @@ func boot(ctx context.Context, c config, m machine, say func(string, ...any)) (o
 	for {
 		s, err := in.ReadString('\n')
 		if text, ok := o.line(s); ok {
-			say("%s", text)
+			silence.Reset(limit)
+			if text != "alive" {
+				say("%s", text)
+			}
 		}
 		if err != nil {
 			break
@@ -125,19 +178,24 @@ func boot(ctx context.Context, c config, m machine, say func(string, ...any)) (o
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		return o, fmt.Errorf("the host did not power off within %v: %w", limit, ctx.Err())
+		return o, context.Cause(ctx)
 	}
 	return o, err
 }
 
+// clearResults makes an empty result disk.
+func (m machine) clearResults() error {
+	return errors.Join(os.WriteFile(m.results, nil, 0o644), os.Truncate(m.results, 64<<20))
+}
+
 // collect unpacks what Dom0 wrote to the result disk: a tar archive.
-func collect(m machine) (err error) {
+func collect(m machine, dir string) (err error) {
 	f, err := os.Open(m.results)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := untar(f, m.outDir, func(string) bool { return true }); err != nil {
+	if err := untar(f, dir, func(string) bool { return true }); err != nil {
 		return fmt.Errorf("read result disk: %w", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,8 @@ const (
 	payloadDir = "/lab"
 	resultDir  = "/out"
 	resultDisk = "/dev/labresults"
+	// signOfLife is how often the runner says that it lives.
+	signOfLife = time.Minute
 )
 
 // runDom0 runs the scenarios inside Dom0, tells the console and writes the
@@ -48,17 +51,32 @@ func runDom0(ctx context.Context, console io.Writer) (int, error) {
 		// A console that takes no line has nobody who could be told.
 		_, _ = fmt.Fprintf(console, mark+format+"\n", arg...)
 	}
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return 1, err
+	}
+	slow, err := strconv.Atoi(os.Getenv("LAB_SLOW"))
+	if err != nil {
+		return 1, fmt.Errorf("LAB_SLOW: %w", err)
+	}
+	go func() {
+		for range time.Tick(signOfLife) {
+			tell("alive")
+		}
+	}()
 	host := lookAround(ctx)
+	host.words[needNightly] = o.Nightly
 	for _, s := range all {
-		if !match.MatchString(s.name) {
+		if !match.MatchString(s.name) || !slices.Contains(strings.Fields(string(cmdline)), "lab.boot="+s.boot.slug()) {
 			continue
 		}
 		if why := host.lacks(s.needs); why != "" {
 			tell("skip %s: %s", s.name, why)
 			continue
 		}
+		tell("run %s", s.name)
 		begin := time.Now()
-		err := runScenario(ctx, s, o.Slow)
+		err := runScenario(ctx, s, time.Duration(slow))
 		if err != nil {
 			tell("fail %s %.1fs: %v\n%s", s.name, time.Since(begin).Seconds(), err, tail(filepath.Join(resultDir, s.name, "log"), 25))
 			continue
@@ -74,7 +92,7 @@ func runDom0(ctx context.Context, console io.Writer) (int, error) {
 
 // runScenario runs one script with a folder of its own; all that it prints is
 // in the file log there. The whole process group ends with it.
-func runScenario(ctx context.Context, s scenario, slow int) (err error) {
+func runScenario(ctx context.Context, s scenario, slow time.Duration) (err error) {
 	dir := filepath.Join(resultDir, s.name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -84,12 +102,11 @@ func runScenario(ctx context.Context, s scenario, slow int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	limit := s.timeout * time.Duration(slow)
+	limit := s.timeout * slow
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-eu", "-c", `. /lab/dom0/lib.sh; . "$0"`, filepath.Join(payloadDir, "scenarios", s.name+".sh"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.Env = append(os.Environ(), fmt.Sprintf("LAB_SLOW=%d", slow))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()
@@ -138,11 +155,11 @@ func number(file string) int {
 
 // writeResults puts the results and Xen's logs on the result disk.
 func writeResults() error {
-	if err := os.CopyFS(filepath.Join(resultDir, "xen"), os.DirFS("/var/log/xen")); err != nil {
+	if err := os.CopyFS(filepath.Join(resultDir, "logs"), os.DirFS("/var/log/xen")); err != nil {
 		return err
 	}
 	for name, argv := range map[string][]string{
-		"xen/xl-dmesg": {"xl", "dmesg"}, "xen/dmesg": {"dmesg"}, "xen/xl-list": {"xl", "list"},
+		"logs/xl-dmesg": {"xl", "dmesg"}, "logs/dmesg": {"dmesg"}, "logs/xl-list": {"xl", "list"},
 	} {
 		out, _ := exec.Command(argv[0], argv[1:]...).CombinedOutput()
 		if err := os.WriteFile(filepath.Join(resultDir, name), out, 0o644); err != nil {

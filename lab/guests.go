@@ -69,7 +69,7 @@ func disks() (map[string][]disk, []loopFile) {
 }
 
 func (g guest) cmdline() string {
-	words := []string{kernelArgs, "loglevel=3", "lab.name=" + g.name}
+	words := []string{"console=hvc0", kernelArgs, "loglevel=3", "lab.name=" + g.name}
 	if g.swap {
 		words = append(words, "lab.swap")
 	}

@@ -156,26 +156,27 @@ func furnish(tree string) error {
 
 // machine is one run's files.
 type machine struct {
-	xen, kernel, initrd            string
-	root, payload, results, outDir string
+	xen, kernel, initrd    string
+	root, payload, results string
 }
 
 // orders are what Dom0 is told, as payload/orders.json.
 type orders struct {
-	Match string `json:"match"`
-	Shell bool   `json:"shell"`
-	Slow  int    `json:"slow"`
+	Match   string `json:"match"`
+	Nightly bool   `json:"nightly"`
+	Shell   bool   `json:"shell"`
+	Slow    int    `json:"slow"`
 }
 
 // buildMachine makes the images that change with every run: the disk with xtm,
-// scenarios, guests and other tools, Dom0's initramfs, the empty result disk.
+// scenarios, guests and other tools, and Dom0's initramfs.
 func buildMachine(ctx context.Context, c config, b base) (machine, error) {
 	dir := filepath.Join(c.cache, "run")
 	if err := os.RemoveAll(dir); err != nil {
 		return machine{}, err
 	}
 	m := machine{
-		xen: b.xen, kernel: b.kernel, root: b.root, outDir: filepath.Join(c.cache, "out"),
+		xen: b.xen, kernel: b.kernel, root: b.root,
 		initrd:  filepath.Join(dir, "initrd"),
 		payload: filepath.Join(dir, "payload.img"),
 		results: filepath.Join(dir, "results.img"),
@@ -195,10 +196,11 @@ func buildMachine(ctx context.Context, c config, b base) (machine, error) {
 	}
 	if err := errors.Join(
 		c.placeXTM(ctx, filepath.Join(tree, "xtm")),
-		goBuild(ctx, "./lab", filepath.Join(tree, "lab")),
+		goBuild(ctx, filepath.Join(tree, "lab"), "./lab"),
+		goTestBuild(ctx, filepath.Join(tree, "live"), liveTests...),
 		c.placeGuests(b, filepath.Join(tree, "guest")),
 		c.placeTools(filepath.Join(tree, "tools")),
-		writeJSON(filepath.Join(tree, "orders.json"), orders{c.match, c.shell, c.slow}),
+		writeJSON(filepath.Join(tree, "orders.json"), orders{c.match.String(), c.nightly, c.shell != "", c.slow}),
 	); err != nil {
 		return machine{}, err
 	}
@@ -229,14 +231,14 @@ func buildMachine(ctx context.Context, c config, b base) (machine, error) {
 	if err := os.WriteFile(m.initrd, ram, 0o644); err != nil {
 		return machine{}, err
 	}
-	return m, errors.Join(os.WriteFile(m.results, nil, 0o644), os.Truncate(m.results, 64<<20))
+	return m, nil
 }
 
 func (c config) placeXTM(ctx context.Context, dst string) error {
 	if c.xtm != "" {
 		return copyFile(c.xtm, dst, 0o755)
 	}
-	return goBuild(ctx, ".", dst)
+	return goBuild(ctx, dst, ".")
 }
 
 func (c config) placeGuests(b base, dir string) error {
@@ -283,13 +285,30 @@ func (c config) placeTools(dst string) error {
 	return err
 }
 
-// goBuild builds a package of this checkout statically.
-func goBuild(ctx context.Context, pkg, dst string) error {
+// liveTests are the packages with tests that need a real Xen.
+var liveTests = []string{"./lab/live", "./xen/hypercall", "./xen/libvirt", "./xen/xenstore"}
+
+// goTestBuild builds those as DIR/NAME.test.
+func goTestBuild(ctx context.Context, dir string, pkgs ...string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return goRun(ctx, append([]string{"test", "-c", "-trimpath", "-tags", "xen", "-o", dir + "/"}, pkgs...)...)
+}
+
+// goBuild builds a command of this checkout.
+func goBuild(ctx context.Context, dst, pkg string) error {
+	return goRun(ctx, "build", "-trimpath", "-o", dst, pkg)
+}
+
+// goRun runs the go command at the top of this checkout; what it builds is
+// static.
+func goRun(ctx context.Context, arg ...string) error {
 	mod, err := output(exec.CommandContext(ctx, "go", "env", "GOMOD"))
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", dst, pkg)
+	cmd := exec.CommandContext(ctx, "go", arg...)
 	cmd.Dir = filepath.Dir(strings.TrimSpace(mod))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	_, err = output(cmd)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestScenarios(t *testing.T) {
 				continue
 			}
 			switch word := strings.TrimPrefix(n, "no-"); {
-			case slices.Contains([]string{"tmem", "guest-tmem", "libvirt"}, word), strings.HasPrefix(word, "xtm:"):
+			case slices.Contains([]string{"tmem", "guest-tmem", "libvirt", needNightly}, word), strings.HasPrefix(word, "xtm:"):
 			default:
 				t.Errorf("%s needs %q, which no host has", s.name, n)
 			}
@@ -34,15 +35,45 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func TestParseScenario(t *testing.T) {
-	s, err := parseScenario("scenarios/40-x.sh", []byte("#!/bin/sh\n# what: a: b\n# needs: tmem xen<4.13\n# timeout: 90\necho\n# timeout: bad\n"))
+func TestBoots(t *testing.T) {
+	all := []scenario{
+		{name: "10-a", boot: mainBoot},
+		{name: "20-b", boot: "linux intel_iommu=on"},
+		{name: "30-c", boot: "xen iommu=0", needs: []string{"xtm:detect", needNightly}},
+		{name: "40-d", boot: "linux intel_iommu=on"},
+	}
+	for _, c := range []struct {
+		match   string
+		nightly bool
+		want    []bootName
+	}{
+		{"", false, []bootName{"xen", "linux intel_iommu=on"}},
+		{"", true, []bootName{"xen", "linux intel_iommu=on", "xen iommu=0"}},
+		{"d$", true, []bootName{"linux intel_iommu=on"}},
+		{"nothing", true, nil},
+	} {
+		if got := bootsOf(all, regexp.MustCompile(c.match), c.nightly); !slices.Equal(got, c.want) {
+			t.Errorf("%q, nightly %t: got %q", c.match, c.nightly, got)
+		}
+	}
+	all, err := scenarios()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.name != "40-x" || s.what != "a: b" || s.timeout != 90*time.Second || !slices.Equal(s.needs, []string{"tmem", "xen<4.13"}) {
+	if got := bootsOf(all, regexp.MustCompile(""), true); len(got) > maxBoots || got[0] != mainBoot {
+		t.Errorf("boots: %q, want %d at most, the one with the guests first", got, maxBoots)
+	}
+}
+
+func TestParseScenario(t *testing.T) {
+	s, err := parseScenario("scenarios/40-x.sh", []byte("#!/bin/sh\n# what: a: b\n# needs: tmem xen<4.13\n# boot: xen  iommu=0\n# timeout: 90\necho\n# timeout: bad\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.name != "40-x" || s.boot != "xen iommu=0" || s.what != "a: b" || s.timeout != 90*time.Second || !slices.Equal(s.needs, []string{"tmem", "xen<4.13"}) {
 		t.Errorf("%+v", s)
 	}
-	for _, bad := range []string{"#!/bin/sh\necho\n", "# what: x\n# timeout: 0\n", "# what: x\n# need: tmem\n"} {
+	for _, bad := range []string{"#!/bin/sh\necho\n", "# what: x\n# timeout: 0\n", "# what: x\n# need: tmem\n", "# what: x\n# boot: windows\n"} {
 		if _, err := parseScenario("x.sh", []byte(bad)); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
@@ -156,16 +187,23 @@ func TestCpioIsReadByCpio(t *testing.T) {
 
 func TestQEMUArgs(t *testing.T) {
 	m := machine{xen: "/c/xen", kernel: "/c/vmlinux", initrd: "/c/initrd", root: "r", payload: "p", results: "o"}
-	args := qemuArgs(m, config{accel: "tcg", xenArgs: "tmem"})
+	args := qemuArgs(m, config{accel: "tcg", xenArgs: "tmem"}, "xen iommu=0")
 	after := func(flag string) string { return args[slices.Index(args, flag)+1] }
-	if got := after("-append"); !strings.HasSuffix(got, " tmem") || !strings.Contains(got, "pv-l1tf=no") {
+	if got := after("-append"); !strings.HasSuffix(got, " tmem iommu=0") || !strings.Contains(got, "pv-l1tf=no") {
 		t.Errorf("Xen's command line: %s", got)
 	}
 	// QEMU takes a comma in -initrd as the start of the next module.
 	if got := after("-initrd"); strings.Count(got, ",") != 1 {
 		t.Errorf("modules: %s", got)
 	}
-	kvm := qemuArgs(m, config{accel: "kvm", shell: true})
+	if got := after("-initrd"); !strings.Contains(got, " lab.boot=xen-iommu=0,") {
+		t.Errorf("Dom0 does not know its boot: %s", got)
+	}
+	args = qemuArgs(m, config{accel: "tcg", xenArgs: "tmem"}, "linux intel_iommu=on")
+	if got := after("-append"); after("-kernel") != m.kernel || !strings.HasSuffix(got, " intel_iommu=on") || strings.Contains(got, "tmem") {
+		t.Errorf("bare Linux: %s %s", after("-kernel"), got)
+	}
+	kvm := qemuArgs(m, config{accel: "kvm", shell: mainBoot}, mainBoot)
 	if s := strings.Join(kvm, " "); strings.Contains(s, "xpti") || !strings.Contains(s, "mon:stdio") {
 		t.Errorf("kvm: %s", s)
 	}

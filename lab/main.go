@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 )
 
@@ -23,10 +25,10 @@ func main() {
 	os.Exit(code)
 }
 
-const usage = `usage: lab [-run REGEXP] [list|shell]
+const usage = `usage: lab [-run REGEXP] [list|shell [BOOT]]
   (nothing)  boot, run the scenarios, collect, power off
   shell      boot, then an interactive shell in Dom0; leave it to power off
-  list       print the scenarios and what they need
+  list       print the scenarios, what they need, and their boot
 `
 
 // lab runs one command. The codes are 0 every scenario passed or was skipped,
@@ -45,13 +47,21 @@ func lab(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 2, err
 	}
-	cfg.match = *match
+	if cfg.match, err = regexp.Compile(*match); err != nil {
+		return 2, fmt.Errorf("-run: %w", err)
+	}
 	switch fs.Arg(0) {
 	case "":
 		return run(ctx, cfg, os.Stdout)
 	case "shell":
-		cfg.shell = true
-		return run(ctx, cfg, os.Stdout)
+		boot := string(mainBoot)
+		if fs.NArg() > 1 {
+			boot = strings.Join(fs.Args()[1:], " ")
+		}
+		if cfg.shell, err = parseBoot(boot); err != nil {
+			return 2, err
+		}
+		return shell(ctx, cfg)
 	case "list":
 		return listScenarios(os.Stdout)
 	case "dom0":

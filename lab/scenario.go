@@ -13,16 +13,18 @@ import (
 	"time"
 )
 
-// scenario is a shell script that runs in Dom0. Its head says what it shows
-// and what it cannot do without:
+// scenario is a shell script that runs in Dom0. Its head says what it shows,
+// what it cannot do without, and which boot it belongs to:
 //
 //	#!/bin/sh
 //	# what: a guest is destroyed while a report runs
 //	# needs: xtm:report xen<4.13 tmem
+//	# boot: xen iommu=0
 //	# timeout: 90
 type scenario struct {
 	name, what string
 	needs      []string
+	boot       bootName
 	timeout    time.Duration
 	text       []byte
 }
@@ -30,7 +32,7 @@ type scenario struct {
 const defaultTimeout = 60 * time.Second
 
 func parseScenario(name string, text []byte) (scenario, error) {
-	s := scenario{name: strings.TrimSuffix(path.Base(name), ".sh"), timeout: defaultTimeout, text: text}
+	s := scenario{name: strings.TrimSuffix(path.Base(name), ".sh"), boot: mainBoot, timeout: defaultTimeout, text: text}
 	sc := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; sc.Scan() && strings.HasPrefix(sc.Text(), "#"); n++ {
 		key, value, ok := strings.Cut(strings.TrimPrefix(sc.Text(), "# "), ": ")
@@ -42,6 +44,11 @@ func parseScenario(name string, text []byte) (scenario, error) {
 			s.what = value
 		case "needs":
 			s.needs = strings.Fields(value)
+		case "boot":
+			var err error
+			if s.boot, err = parseBoot(value); err != nil {
+				return s, fmt.Errorf("%s:%d: %w", name, n, err)
+			}
 		case "timeout":
 			sec, err := strconv.Atoi(value)
 			if err != nil || sec <= 0 {
@@ -57,6 +64,9 @@ func parseScenario(name string, text []byte) (scenario, error) {
 	}
 	return s, sc.Err()
 }
+
+// needNightly is met by make nightly.
+const needNightly = "nightly"
 
 // scenarios are all of them in the order of their names, which is the order in
 // which they run: the last ones break things.
@@ -82,7 +92,7 @@ func listScenarios(w io.Writer) (int, error) {
 		return 1, err
 	}
 	for _, s := range all {
-		if _, err := fmt.Fprintf(w, "%s\n    %s\n    needs: %s\n", s.name, s.what, strings.Join(s.needs, " ")); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n    %s\n    needs: %s\n    boot: %s\n", s.name, s.what, strings.Join(s.needs, " "), s.boot); err != nil {
 			return 1, err
 		}
 	}

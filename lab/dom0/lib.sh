@@ -32,6 +32,21 @@ await() {
 	done
 }
 
+# create NAME: one of the lab's guests, by virsh where it is libvirt's and
+# libvirt works: with the one Xen that it was built for.
+create() {
+	cfg=/lab/guest/$1.cfg xml=/lab/guest/$1.xml
+	if [ -f "$xml" ] && ls /usr/lib/*/libxenlight.so."$(cat /sys/hypervisor/version/major).$(cat /sys/hypervisor/version/minor)"* >/dev/null 2>&1; then
+		await 60 virsh -c xen:///system list
+		virsh -c xen:///system create "$xml"
+	else
+		xl create "$cfg"
+	fi
+}
+
+# up NAME: whether that guest answers by now.
+up() { grep -q LAB-READY "/var/log/xen/console/guest-$1.log"; }
+
 # guest NAME COMMAND: runs it in that guest; output and exit code are its own.
 guest() {
 	name=$1; shift
@@ -82,3 +97,10 @@ value() { awk -F'\t' -v who="$2" -v key="$3" '$1 == who && $2 == key { print $3;
 
 # seconds: of a time as xl uptime writes it, "0:03:14" or "2 days, 0:03:14".
 seconds() { awk '{ n = split($NF, t, ":"); d = ($0 ~ /day/) ? $1 : 0; print d * 86400 + t[n-2] * 3600 + t[n-1] * 60 + t[n] }'; }
+
+# live PACKAGE FLAG...: the tests of that package that need a real Xen.
+live() {
+	test=/lab/live/$1.test; shift
+	"$test" -test.v "$@" >live.out 2>&1 || { cat live.out; fail "$test $*"; }
+	cat live.out
+}

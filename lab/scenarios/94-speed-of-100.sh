@@ -1,0 +1,5 @@
+#!/bin/sh
+# what: the same of a hundred snapshots
+# needs: nightly
+# timeout: 1200
+XTM_LIVE_SNAPSHOTS=100 live live -test.run TestSpeed
