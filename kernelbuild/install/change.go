@@ -1,0 +1,224 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"xtm/internal/atomicfile"
+	"xtm/internal/grub"
+	"xtm/internal/hostfs"
+)
+
+// readOrNil is nil where there is no file.
+func readOrNil(files hostfs.Files, p string) ([]byte, error) {
+	b, err := files.ReadFile(p)
+	if missing(err) {
+		return nil, nil
+	}
+	if b == nil && err == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// put writes a file, or removes it where the contents are nil.
+func (f fileChange) put(root hostfs.Root, b []byte) error {
+	now, err := readOrNil(root, f.Path)
+	if err != nil || same(now, b) {
+		return err
+	}
+	if b == nil {
+		return atomicfile.Remove(root, f.Path)
+	}
+	if _, err := atomicfile.MkdirAll(root, path.Dir(f.Path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Replace(root, f.Path, b, f.Mode)
+}
+
+func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+
+// ErrChanged means that somebody edited a file after the plan was made.
+var ErrChanged = errors.New("the file has changed since it was shown")
+
+// unchanged makes sure that files are still those that were shown.
+func unchanged(root hostfs.Root, files []fileChange) error {
+	for _, f := range files {
+		now, err := readOrNil(root, f.Path)
+		if err != nil {
+			return err
+		}
+		if !same(now, f.Old) {
+			return fmt.Errorf("change %s: %w: nothing was written, run it again", f.Path, ErrChanged)
+		}
+	}
+	return nil
+}
+
+// remake makes the boot menu again and reads it.
+func (m Machine) remake(ctx context.Context, b *boot) error {
+	if err := m.must(ctx, b.Loader.Command...); err != nil {
+		return err
+	}
+	return b.readGRUB(m.Root)
+}
+
+// setEnv gives variables of GRUB's environment block values, nil for none. A
+// variable that has its value is left alone.
+func (m Machine) setEnv(ctx context.Context, b *boot, values map[string]*string) error {
+	for _, name := range []string{"saved_entry", "next_entry"} {
+		value, ok := values[name]
+		now, is := b.Env[name]
+		switch {
+		case !ok, value == nil && !is, value != nil && is && *value == now:
+			continue
+		case value == nil:
+			if err := m.must(ctx, "grub-editenv", b.Loader.EnvBlock, "unset", name); err != nil {
+				return err
+			}
+		default:
+			if err := m.must(ctx, "grub-editenv", b.Loader.EnvBlock, "set", name+"="+*value); err != nil {
+				return err
+			}
+		}
+	}
+	return b.readGRUB(m.Root)
+}
+
+// envOf is GRUB's environment as it is, to be put back.
+func (b *boot) envOf(names ...string) map[string]*string {
+	out := map[string]*string{}
+	for _, n := range names {
+		out[n] = nil
+		if v, ok := b.Env[n]; ok {
+			out[n] = &v
+		}
+	}
+	return out
+}
+
+// hold carries out a pinning and proves it, where there is anything to do.
+func (m Machine) hold(ctx context.Context, b *boot, p pinning) error {
+	if p.nothing() {
+		return nil
+	}
+	if p.saved != "" {
+		if err := m.setEnv(ctx, b, map[string]*string{"saved_entry": &p.saved}); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.files {
+		if err := f.put(m.Root, f.New); err != nil {
+			return err
+		}
+	}
+	if len(p.files) > 0 {
+		if err := m.remake(ctx, b); err != nil {
+			return err
+		}
+	}
+	return b.prove(p.entry)
+}
+
+// rollBack undoes what a run has done so far: packages, settings, environment,
+// menu. The context's end does not stop it: an interrupted run is restored.
+func (m Machine) rollBack(ctx context.Context, p pending, by Starter) error {
+	ctx = context.WithoutCancel(ctx)
+	if len(p.Packages) > 0 {
+		if err := m.purge(ctx, p.Packages); err != nil {
+			return err
+		}
+	}
+	if p.Marked != "" {
+		if err := m.must(ctx, "apt-mark", "auto", p.Marked); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.Files {
+		now, err := readOrNil(m.Root, f.Path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case same(now, f.New):
+			err = f.put(m.Root, f.Old)
+		case !same(now, f.Old) && f.Path == grub.SettingsFile:
+			err = m.unassign() // somebody has edited it since: that stays
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if by == ByDom0 {
+		return nil
+	}
+	b, err := m.probeBoot(by)
+	if err != nil {
+		return err
+	}
+	if by == ByGRUB {
+		if err := m.setEnv(ctx, &b, p.Env); err != nil {
+			return err
+		}
+	}
+	return m.remake(ctx, &b)
+}
+
+// unassign takes xtm's line out of GRUB's settings as they are now.
+func (m Machine) unassign() error {
+	settings, err := grub.Load(m.Root)
+	if err != nil {
+		return err
+	}
+	b := boot{Settings: settings}
+	files, err := b.unpin(nil)
+	for _, f := range files {
+		if err == nil {
+			err = f.put(m.Root, f.New)
+		}
+	}
+	return err
+}
+
+// Killed tells whether a run was killed on its way, and names it.
+func Killed(files hostfs.Files) (string, bool, error) {
+	s, err := readState(files)
+	if err != nil || s.Pending == nil {
+		return "", false, err
+	}
+	p := s.Pending
+	return fmt.Sprintf("a run that was to %s %s, of %s", p.Verb, p.Release, p.Began.Format("2006-01-02 15:04:05 MST")), true, nil
+}
+
+// Recover puts right what a killed run left: what it was installing or
+// confirming is undone, what it was removing is removed. Nothing is done where
+// no run was killed.
+func Recover(ctx context.Context, m Machine) error {
+	if found, err := m.Root.Exists(stateFile); err != nil || !found {
+		return err
+	}
+	unlock, err := lock(m.Root)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := readState(m.Root)
+	if err != nil || s.Pending == nil {
+		return err
+	}
+	p := *s.Pending
+	if p.Verb == VerbRemove {
+		if err := m.finishRemoval(ctx, s); err != nil {
+			return fmt.Errorf("finish the removal of %s: %w", p.Release, err)
+		}
+		return nil
+	}
+	if err := m.rollBack(ctx, p, p.By); err != nil {
+		return fmt.Errorf("undo the run that was killed: %w", err)
+	}
+	s.Pending = nil
+	return s.write(m.Root)
+}
