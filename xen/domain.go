@@ -71,6 +71,8 @@ type GuestMemory struct {
 	Available opt.Value[units.KiB] `json:"available_kib,omitzero"`
 	// Used is Qubes' meminfo-writer's figure (memory/meminfo).
 	Used opt.Value[units.KiB] `json:"used_kib,omitzero"`
+	// SwapFree is its free swap (memory/meminfo in its long form).
+	SwapFree opt.Value[units.KiB] `json:"swap_free_kib,omitzero"`
 	// Age since the guest last wrote, where it says when (data/updated).
 	Age opt.Value[time.Duration] `json:"age_ns,omitzero"`
 	// Path is the key that it was read from, below /local/domain/N.

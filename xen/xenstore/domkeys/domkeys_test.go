@@ -45,7 +45,7 @@ func TestGuest(t *testing.T) {
 		"more free than there is": {map[string]string{"data/meminfo_total": "1650011"}, opt.Value[xen.GuestMemory]{}},
 		"no number":               {map[string]string{"data/meminfo_free": "1650012 kB"}, opt.Value[xen.GuestMemory]{}},
 		"too large":               {map[string]string{"data/meminfo_free": "99999999999999999999"}, opt.Value[xen.GuestMemory]{}},
-		"Qubes":                   {map[string]string{"memory/meminfo": qubes}, opt.Of(xen.GuestMemory{Total: kib(407444), Used: kib(253972), Path: "memory/meminfo"})},
+		"Qubes":                   {map[string]string{"memory/meminfo": qubes}, opt.Of(xen.GuestMemory{Total: kib(407444), Used: kib(253972), SwapFree: kib(1048000), Path: "memory/meminfo"})},
 		"Qubes, newer":            {map[string]string{"memory/meminfo": "253972"}, opt.Of(xen.GuestMemory{Used: kib(253972), Path: "memory/meminfo"})},
 		"not Qubes":               {map[string]string{"memory/meminfo": "MemFree: 1 kB\n", "data/meminfo_free": ""}, opt.Value[xen.GuestMemory]{}},
 	} {

@@ -121,5 +121,8 @@ func qubesMemory(text string) opt.Value[xen.GuestMemory] {
 		return opt.Value[xen.GuestMemory]{}
 	}
 	m.Total, m.Used = opt.Of(v["MemTotal"]), opt.Of(used)
+	if free, ok := v["SwapFree"]; ok {
+		m.SwapFree = opt.Of(free)
+	}
 	return opt.Of(m)
 }
