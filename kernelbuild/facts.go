@@ -43,6 +43,8 @@ type Builder struct {
 	Offers map[string][]string
 	// DpkgVersion decides how packages can be compressed.
 	DpkgVersion string
+	// Ccache tells that compilers can be asked through ccache.
+	Ccache bool
 }
 
 // Folder is a place that the build fills.
@@ -86,6 +88,15 @@ type Options struct {
 	SnapshotURL string
 	KeepDebug   bool
 	Localmod    bool
+	// Jobs is how many compilers run at once; 0 leaves it to the plan.
+	Jobs int
+	// Compiler is the one to use, such as gcc-11; "" takes the first that suits.
+	Compiler string
+	// Compressor is for the packages, as dpkg-deb -Z names it; "" takes the
+	// fastest that both machines know.
+	Compressor string
+	// NoCcache leaves ccache out where it is installed.
+	NoCcache bool
 	// KeyExists tells which key files of the configuration are there.
 	KeyExists func(string) bool
 }

@@ -68,6 +68,9 @@ func estimate(f Facts) Needs {
 	n.Temporary = units.Bytes(scratch)
 	n.Inodes = treeInodes
 	n.Jobs = max(1, min(f.Builder.CPUs, int(f.Builder.Memory/jobBytes)))
+	if f.Options.Jobs > 0 {
+		n.Jobs = f.Options.Jobs
+	}
 	if f.Builder.CPUs > 0 {
 		n.FromSeconds = n.Enabled * 7 / 10 / n.Jobs
 		n.ToSeconds = n.Enabled * 2 / n.Jobs

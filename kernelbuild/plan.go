@@ -98,7 +98,11 @@ func NewPlan(f Facts) Plan {
 	p.judge(f, upstream)
 	p.name(f, upstream)
 	var fs []finding.Finding
-	p.Toolchain, fs = chooseCompiler(series, f.Tree, f.Builder.Compilers)
+	compilers := f.Builder.Compilers
+	if name := f.Options.Compiler; name != "" {
+		compilers = slices.DeleteFunc(slices.Clone(compilers), func(c Compiler) bool { return c.Name != name })
+	}
+	p.Toolchain, fs = chooseCompiler(series, f.Tree, compilers)
 	p.Findings = append(p.Findings, fs...)
 	f.Config = config
 	p.Needs = estimate(f)
@@ -116,7 +120,7 @@ func NewPlan(f Facts) Plan {
 func (p *Plan) add(v finding.Verdict, check, subject, seen, advice string, paths []string) {
 	f := finding.Finding{Check: check, Subject: subject, Verdict: v, Seen: seen, Advice: advice}
 	for _, path := range paths {
-		f.Evidence = append(f.Evidence, finding.Evidence{Name: "looked at", Value: "not there", Source: path})
+		f.Evidence = append(f.Evidence, finding.Evidence{Name: path, Value: "not there"})
 	}
 	p.Findings = append(p.Findings, f)
 }
@@ -247,18 +251,25 @@ func (p *Plan) arguments(f Facts, series Series) {
 	if f.Tree != nil && !f.Tree.Bindeb || f.Tree == nil && series.Before(Series{4, 0}) {
 		target = "deb-pkg" // 3.13's does what bindeb-pkg does now
 	}
-	const zstd = "1.21.18" // the first dpkg that reads zstd
-	p.Compressor = "none"
-	if atLeast(f.Target.DpkgVersion, zstd) && atLeast(f.Builder.DpkgVersion, zstd) {
-		p.Compressor = "zstd"
+	p.Compressor = f.Options.Compressor
+	if p.Compressor == "" {
+		const zstd = "1.21.18" // the first dpkg that reads zstd
+		p.Compressor = "none"
+		if atLeast(f.Target.DpkgVersion, zstd) && atLeast(f.Builder.DpkgVersion, zstd) {
+			p.Compressor = "zstd"
+		}
 	}
 	p.Make = []string{
 		target, fmt.Sprintf("-j%d", p.Needs.Jobs),
 		"LOCALVERSION=" + p.Names.LocalVersion, "KDEB_PKGVERSION=" + p.Names.PackageVersion,
 		"KDEB_COMPRESS=" + p.Compressor, "DPKG_DEB_COMPRESSOR_TYPE=" + p.Compressor,
 	}
-	if c := p.Toolchain.Compiler.Name; c != "" && c != "gcc" {
-		p.Make = append(p.Make, "CC="+c, "HOSTCC="+c)
+	ccache := ""
+	if f.Builder.Ccache && !f.Options.NoCcache {
+		ccache = "ccache "
+	}
+	if c := p.Toolchain.Compiler.Name; c != "" && (c != "gcc" || ccache != "") {
+		p.Make = append(p.Make, "CC="+ccache+c, "HOSTCC="+ccache+c)
 	}
 	p.Make = append(p.Make, p.Toolchain.MakeArgs...)
 }

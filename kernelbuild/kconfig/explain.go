@@ -205,3 +205,16 @@ func (x *explainer) need(s *Symbol, want Tristate) Tristate {
 func (x *explainer) atLeast(s *Symbol, need Tristate) string {
 	return promote(need, x.kind(s)).String()
 }
+
+// FulfilledBy tells whether a finished .config has what was wished. Absent and
+// "n" are the same.
+func (r Request) FulfilledBy(c *Config) bool {
+	have, _ := c.Get(r.Symbol)
+	if have == "" {
+		have = "n"
+	}
+	if tri, ok := tristateOf(have); ok && r.content(tri) {
+		return true
+	}
+	return have == r.Value
+}
