@@ -23,9 +23,9 @@ type Source interface {
 	Snapshot(ctx context.Context) (xen.Snapshot, error)
 }
 
-// Recorder keeps reports for later, as history does.
+// Recorder keeps snapshots for later, as history does.
 type Recorder interface {
-	Append(ctx context.Context, r report.Report) error
+	Append(ctx context.Context, s xen.Snapshot) error
 }
 
 // The defaults of Options.
@@ -47,7 +47,7 @@ type Options struct {
 	// Window is the time that findings look back at least; at most it is twice
 	// that. Until an exporter has run so long they look back to its start.
 	Window time.Duration
-	// Recorder gets a report at most once in RecordEvery; nil keeps none.
+	// Recorder gets a snapshot at most once in RecordEvery; nil keeps none.
 	Recorder    Recorder
 	RecordEvery time.Duration
 	// Log gets what nobody waits for, such as a Recorder's failure.
@@ -171,7 +171,7 @@ func (e *Exporter) fly(ctx context.Context, f *flight) {
 		var own []*dto.MetricFamily
 		own, e.held = reportFamilies(&r, e.held)
 		f.families = append(f.families, own...)
-		e.record(ctx, r, end)
+		e.record(ctx, snap, end)
 	}
 	e.mu.Lock()
 	e.flight = nil
@@ -203,13 +203,13 @@ func (e *Exporter) compute(cur xen.Snapshot) report.Report {
 	return r
 }
 
-// record hands the report to the recorder. Its failure is no scrape's.
-func (e *Exporter) record(ctx context.Context, r report.Report, now time.Time) {
+// record hands the snapshot to the recorder. Its failure is no scrape's.
+func (e *Exporter) record(ctx context.Context, s xen.Snapshot, now time.Time) {
 	if e.o.Recorder == nil || !e.recorded.IsZero() && now.Sub(e.recorded) < e.o.RecordEvery {
 		return
 	}
 	e.recorded = now
-	if err := e.o.Recorder.Append(ctx, r); err != nil {
+	if err := e.o.Recorder.Append(ctx, s); err != nil {
 		e.o.Log.Error("history was not written", "error", err)
 	}
 }

@@ -253,15 +253,15 @@ func TestHostileNames(t *testing.T) {
 // recorder counts, and fails where it is told to.
 type recorder struct {
 	err error
-	got []report.Report
+	got []xen.Snapshot
 }
 
-func (r *recorder) Append(_ context.Context, x report.Report) error {
+func (r *recorder) Append(_ context.Context, x xen.Snapshot) error {
 	r.got = append(r.got, x)
 	return r.err
 }
 
-// TestRecorder: history gets one report a minute, and its failure is not the
+// TestRecorder: history gets one snapshot a minute, and its failure is not the
 // scrape's.
 func TestRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestRecorder(t *testing.T) {
 			time.Sleep(15 * time.Second)
 		}
 		if len(rec.got) != 3 || len(rec.got[0].Domains) != 6 {
-			t.Errorf("%d reports in 150 s", len(rec.got))
+			t.Errorf("%d snapshots in 150 s", len(rec.got))
 		}
 	})
 }
