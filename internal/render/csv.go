@@ -31,3 +31,8 @@ func CSV(w io.Writer, t Table) error {
 	c.Flush()
 	return c.Error()
 }
+
+// CSVText is a text, whoever it came from, as a field that no spreadsheet takes
+// for a formula and no terminal acts upon: for rows that are written as they
+// are read.
+func CSVText(s string) string { return escapeCSV(s) }

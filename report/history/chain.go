@@ -1,5 +1,7 @@
 package history
 
+import "slices"
+
 // chain follows the counters of one domain's life, or of the host, from row to
 // row and tells by how much they rose. What started again rose from 0; what
 // cannot be told is absent and never made up.
@@ -8,21 +10,40 @@ type chain struct {
 	begun bool
 	last  row   // of each column the last that was told
 	until int64 // when the row before was read, in milliseconds
+	rise  []int64
 }
 
 // moment is when a snapshot ended, and the one before it, in milliseconds; 0 is
 // not known.
 type moment struct{ end, before int64 }
 
-// follow goes one row on and returns it as a point.
-func follow[C ~int](c *chain, r row, t moment, born bool) Point[C] {
-	since := c.until
-	if born && since == 0 {
-		since = t.before
+// track is a chain with the points that it went through.
+type track[C ~int] struct {
+	chain  chain
+	points []Point[C]
+}
+
+// add goes one row on. The row counts in the last point where that has the same
+// index, else in a new one. What it returns holds until the next row.
+func (t *track[C]) add(r row, m moment, born bool, index int) (rise []int64) {
+	since := t.chain.until
+	switch {
+	case since != 0:
+	case born:
+		since = m.before
+	default:
+		since = m.end
 	}
-	rise, reset := c.step(r, born)
-	c.until = t.end
-	return newPoint[C](c.table, r, since, t.end, rise, reset)
+	rise, reset := t.chain.step(r, born)
+	t.chain.until = m.end
+	if n := len(t.points); n == 0 || t.points[n-1].Index != index {
+		if n > 0 { // it is whole now: let go of its block
+			t.points[n-1].last = slices.Clone(t.points[n-1].last)
+		}
+		t.points = append(t.points, blank[C](t.chain.table, since, index))
+	}
+	t.points[len(t.points)-1].take(r, m.end, rise, reset)
+	return rise
 }
 
 // wasBorn tells that a domain whose first row this is began after the snapshot
@@ -36,8 +57,12 @@ func wasBorn(r row, t moment) bool {
 // step is a row's rises since the rows before it; nothing where it is the
 // first. born tells that the domain began after the snapshot before this one,
 // so that a first row rose from 0. reset tells that the counters started again.
+// The rises hold until the next step.
 func (c *chain) step(r row, born bool) (rise []int64, reset bool) {
-	rise = make([]int64, len(c.table.counters))
+	if c.rise == nil {
+		c.rise = make([]int64, len(c.table.counters))
+	}
+	rise = c.rise
 	fill(rise, absent)
 	if !c.begun {
 		c.begun, c.last = true, append(row(nil), r...)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -65,17 +66,32 @@ func (db *DB) closeHour(ctx context.Context, tx *sql.Tx, hour int64) error {
 	if err != nil {
 		return err
 	}
-	before, err := lastHour[HostColumn](ctx, tx, hostTable, `hour < ?`, hour)
-	if err != nil {
-		return err
-	}
-	times := momentsOf(hosts, before.until())
-	host := summary(&chain{table: hostTable}, before, hosts, times, 0)
-
 	groups, err := db.domainSamples(ctx, tx, hour)
 	if err != nil {
 		return err
 	}
+	if err := db.pack(ctx, tx, hour, hosts, groups); err != nil {
+		return err
+	}
+	for _, s := range []string{
+		`DELETE FROM domain_row WHERE snap IN (SELECT snap FROM host_row WHERE end_ms / 3600000 = ?)`,
+		`DELETE FROM host_row WHERE end_ms / 3600000 = ?`,
+	} {
+		if _, err := tx.ExecContext(ctx, s, hour); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pack writes an hour's blocks and sums.
+func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, groups []group) error {
+	before, err := lastHour[HostColumn](tx.QueryRowContext(ctx, lastHourQuery(hostTable, `hour < ?`), hour), hostTable)
+	if err != nil {
+		return err
+	}
+	times := momentsOf(hosts, before.until())
+	host := summary(hostTable, before, hosts, times, 0)
 	insertHour, err := tx.PrepareContext(ctx, insertSQL("INSERT OR REPLACE", "domain_hour", append([]string{"life", "hour"}, domainTable.hourColumns()...)))
 	if err != nil {
 		return err
@@ -84,13 +100,20 @@ func (db *DB) closeHour(ctx context.Context, tx *sql.Tx, hour int64) error {
 	if err != nil {
 		return err
 	}
+	lastOf, err := tx.PrepareContext(ctx, lastHourQuery(domainTable, `life = ? AND hour < ?`))
+	if err != nil {
+		return err
+	}
 	for _, g := range groups {
-		before, err := lastHour[Column](ctx, tx, domainTable, `life = ? AND hour < ?`, g.life, hour)
+		before, err := lastHour[Column](lastOf.QueryRowContext(ctx, g.life, hour), domainTable)
 		if err != nil {
 			return err
 		}
-		point := summary(&chain{table: domainTable}, before, g.samples, times, g.first)
-		addRises(&host, &point)
+		point := summary(domainTable, before, g.samples, times, g.first)
+		if point.Samples == 0 {
+			continue // its snapshots are not the host's: a block was damaged
+		}
+		addRises(&host, point.rise)
 		if _, err := insertHour.ExecContext(ctx, hourArguments([]any{g.life, hour}, &point)...); err != nil {
 			return err
 		}
@@ -106,42 +129,35 @@ func (db *DB) closeHour(ctx context.Context, tx *sql.Tx, hour int64) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []struct {
-		text string
-		args []any
-	}{
-		{`INSERT OR REPLACE INTO host_block (hour, data) VALUES (?, ?)`, []any{hour, block}},
-		{insertSQL("INSERT OR REPLACE", "host_hour", append([]string{"hour"}, hostTable.hourColumns()...)), hourArguments([]any{hour}, &host)},
-		{`DELETE FROM domain_row WHERE snap IN (SELECT snap FROM host_row WHERE end_ms / 3600000 = ?)`, []any{hour}},
-		{`DELETE FROM host_row WHERE end_ms / 3600000 = ?`, []any{hour}},
-	} {
-		if _, err := tx.ExecContext(ctx, s.text, s.args...); err != nil {
-			return err
-		}
+	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_block (hour, data) VALUES (?, ?)`, hour, block); err != nil {
+		return err
 	}
-	return nil
+	_, err = tx.ExecContext(ctx, insertSQL("INSERT OR REPLACE", "host_hour", append([]string{"hour"}, hostTable.hourColumns()...)),
+		hourArguments([]any{hour}, &host)...)
+	return err
 }
 
 // summary makes one point of an hour's samples. before is the hour before, if
-// any.
-func summary[C ~int](c *chain, before hourPoint[C], samples []sample, times map[int64]moment, first int64) Point[C] {
+// any; first is the snapshot that a domain was first seen in.
+func summary[C ~int](t *table, before hourPoint[C], samples []sample, times map[int64]moment, first int64) Point[C] {
+	k := track[C]{chain: chain{table: t}}
 	if before.ok {
-		c.begun, c.last, c.until = true, before.last, before.Until.UnixMilli()
+		k.chain.begun, k.chain.last, k.chain.until = true, before.last, before.Until.UnixMilli()
 	}
-	var p Point[C]
 	for _, s := range samples {
-		t, ok := times[s.snap]
-		if !ok {
-			continue
+		if m, ok := times[s.snap]; ok {
+			k.add(s.row, m, t == domainTable && s.snap == first && first > 1 && wasBorn(s.row, m), 0)
 		}
-		born := c.table == domainTable && s.snap == first && first > 1 && wasBorn(s.row, t)
-		p.join(follow[C](c, s.row, t, born))
 	}
+	if len(k.points) == 0 {
+		return Point[C]{}
+	}
+	p := k.points[0]
 	// A listing that failed at the hour's end does not hide what was counted.
-	p.last = append(row(nil), p.last...)
-	for _, i := range c.table.counters {
+	p.last = slices.Clone(p.last)
+	for _, i := range t.counters {
 		if p.last[i] == absent {
-			p.last[i] = c.last[i]
+			p.last[i] = k.chain.last[i]
 		}
 	}
 	return p
@@ -161,8 +177,7 @@ func momentsOf(hosts []sample, before int64) map[int64]moment {
 // hourPoint is an hour's row, if there is one.
 type hourPoint[C ~int] struct {
 	Point[C]
-	hour int64
-	ok   bool
+	ok bool
 }
 
 func (p hourPoint[C]) until() int64 {
@@ -172,18 +187,18 @@ func (p hourPoint[C]) until() int64 {
 	return p.Until.UnixMilli()
 }
 
-// lastHour is the latest hour for which the condition holds.
-func lastHour[C ~int](ctx context.Context, q queryer, t *table, condition string, args ...any) (hourPoint[C], error) {
-	cells := newCells(1 + len(t.hourColumns()))
-	err := q.QueryRowContext(ctx, hourQuery(t, condition)+` ORDER BY hour DESC LIMIT 1`, args...).Scan(cells.to...)
+// lastHourQuery asks for the latest hour for which a condition holds.
+func lastHourQuery(t *table, condition string) string {
+	return `SELECT ` + strings.Join(t.hourColumns(), ", ") + ` FROM ` + t.name + `_hour WHERE ` + condition + ` ORDER BY hour DESC LIMIT 1`
+}
+
+func lastHour[C ~int](answer *sql.Row, t *table) (hourPoint[C], error) {
+	cells := newCells(len(t.hourColumns()))
+	err := answer.Scan(cells.to...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return hourPoint[C]{}, nil
 	}
-	return hourPoint[C]{parseHour[C](t, cells.row()[1:]), cells.row()[0], err == nil}, err
-}
-
-func hourQuery(t *table, condition string) string {
-	return `SELECT hour, ` + strings.Join(t.hourColumns(), ", ") + ` FROM ` + t.name + `_hour WHERE ` + condition
+	return hourPoint[C]{parseHour[C](t, cells.row()), err == nil}, err
 }
 
 // hourArguments are in the order of table.hourColumns.

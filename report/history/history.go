@@ -34,10 +34,7 @@ import (
 	"xtm/internal/units"
 )
 
-// DefaultPath is where history is unless the configuration says otherwise.
-const DefaultPath = "/var/lib/xtm/history.db"
-
-// Limits say how much is kept. The size wins over the ages.
+// Limits say how much is kept; 0 is all of it. The size wins over the ages.
 type Limits struct {
 	// Snapshots is how long every snapshot is kept, Hours how long one row an
 	// hour.
@@ -51,16 +48,11 @@ type Limits struct {
 // closed yet has to fit.
 const LeastSize units.Bytes = 16 << 20
 
-// DefaultLimits are 90 days, 3 years and 1 GiB.
-func DefaultLimits() Limits {
-	return Limits{Snapshots: 90 * 24 * time.Hour, Hours: 3 * 365 * 24 * time.Hour, Size: 1 << 30}
-}
-
 // Options say how to open a history.
 type Options struct {
 	// ReadOnly needs no more than the right to read the file.
 	ReadOnly bool
-	// Limits of what is kept; zero is DefaultLimits.
+	// Limits of what is kept.
 	Limits Limits
 	// Say is told what the user has to know, such as that a damaged file was
 	// set aside. It may be nil.
@@ -87,8 +79,8 @@ type DB struct {
 // folder, and a damaged one is renamed and begun anew. A file that is missing
 // is cause.ErrNoData to a reader; one of a newer xtm is cause.ErrNotSupported.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	if o.Limits == (Limits{}) {
-		o.Limits = DefaultLimits()
+	if s := o.Limits.Size; s > 0 && s < LeastSize {
+		return nil, fmt.Errorf("open history: a size of %s bytes is too small: the least is %s", units.Group(int64(s)), units.Group(int64(LeastSize)))
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
@@ -96,7 +88,6 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Limits.Size = max(o.Limits.Size, LeastSize)
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open history: %w", err)

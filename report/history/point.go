@@ -89,21 +89,48 @@ func (p *Point[C]) Share(part, whole C) report.Ratio {
 	return report.NewRatio(p.Rise(part), p.Rise(whole))
 }
 
-// newPoint is one row as a point. since is 0 where there is none before it.
-func newPoint[C ~int](t *table, r row, since, until int64, rise []int64, reset bool) Point[C] {
-	p := Point[C]{table: t, Since: milli(until), Until: milli(until), Samples: 1, last: r, rise: rise}
-	if since != 0 {
-		p.Since = milli(since)
+// blank is a point without a row.
+func blank[C ~int](t *table, since int64, index int) Point[C] {
+	n := len(t.levels)
+	all := make([]int64, 4*n+len(t.counters))
+	fill(all[2*n:], absent)
+	return Point[C]{
+		table: t, Since: milli(since), Until: milli(since), Index: index,
+		sum: all[:n:n], told: all[n : 2*n : 2*n], low: all[2*n : 3*n : 3*n], high: all[3*n : 4*n : 4*n], rise: all[4*n:],
 	}
+}
+
+// take counts one more row.
+func (p *Point[C]) take(r row, until int64, rise []int64, reset bool) {
+	p.Samples, p.Until, p.last = p.Samples+1, milli(until), r
 	if reset {
-		p.Resets = 1
+		p.Resets++
 	}
-	values := make([]int64, len(t.levels))
-	for i, column := range t.levels {
-		values[i] = r[column]
+	for i, column := range p.table.levels {
+		v := r[column]
+		if v == absent {
+			continue
+		}
+		if p.told[i] == 0 {
+			p.low[i], p.high[i] = v, v
+		}
+		p.sum[i], p.told[i] = p.sum[i]+v, p.told[i]+1
+		p.low[i], p.high[i] = min(p.low[i], v), max(p.high[i], v)
 	}
-	p.levels(values, values, values, 1)
-	return p
+	addTo(p.rise, rise)
+}
+
+// addTo adds what was told.
+func addTo(sum, parts []int64) {
+	for i, v := range parts {
+		switch {
+		case v == absent:
+		case sum[i] == absent:
+			sum[i] = v
+		default:
+			sum[i] += v
+		}
+	}
 }
 
 // levels sets what is known of the levels of this many readings.
@@ -117,8 +144,9 @@ func (p *Point[C]) levels(mean, low, high []int64, n int64) {
 	}
 }
 
-// join puts a point behind another.
-func (p *Point[C]) join(q Point[C]) {
+// Join puts a later point behind this one: their rises add up. The zero Point is
+// the one to begin with.
+func (p *Point[C]) Join(q Point[C]) {
 	if p.Samples == 0 {
 		*p = q
 		return
@@ -132,19 +160,19 @@ func (p *Point[C]) join(q Point[C]) {
 	p.last, p.Until = q.last, q.Until
 }
 
-// hostSums are the host's sums over its domains.
-var hostSums = map[HostColumn]Column{
-	HostDiskReadsAvoided:  DiskReadsAvoided,
-	HostSwapWritesAvoided: SwapWritesAvoided,
-	HostSwapReadsAvoided:  SwapReadsAvoided,
+// hostSums are the slots of the host's sums over its domains, and of what they
+// are the sums.
+var hostSums = [][2]int{
+	{hostTable.slot[HostDiskReadsAvoided], domainTable.slot[DiskReadsAvoided]},
+	{hostTable.slot[HostSwapWritesAvoided], domainTable.slot[SwapWritesAvoided]},
+	{hostTable.slot[HostSwapReadsAvoided], domainTable.slot[SwapReadsAvoided]},
 }
 
 // addRises adds what a domain's counters rose to the host's sums.
-func addRises(host *HostPoint, domain *DomainPoint) {
-	for to, from := range hostSums {
-		if n, ok := domain.Rise(from).Get(); ok {
-			slot := hostTable.slot[to]
-			host.rise[slot] = max(0, host.rise[slot]) + n
+func addRises(host *HostPoint, domain []int64) {
+	for _, s := range hostSums {
+		if n := domain[s[1]]; n != absent {
+			host.rise[s[0]] = max(0, host.rise[s[0]]) + n
 		}
 	}
 }

@@ -170,25 +170,6 @@ func newBuilder(q Query, lives []life) *builder {
 	return b
 }
 
-// track is the points of one life or of the host, and how they go on.
-type track[C ~int] struct {
-	chain  chain
-	points []Point[C]
-}
-
-// add puts a point behind the others, or into the last one where that has the
-// same step.
-func (t *track[C]) add(p Point[C]) {
-	if n := len(t.points); n > 0 && t.points[n-1].Index == p.Index {
-		t.points[n-1].join(p)
-		return
-	}
-	if n := len(t.points); n > 0 { // it is whole now: let go of its block
-		t.points[n-1].last = slices.Clone(t.points[n-1].last)
-	}
-	t.points = append(t.points, p)
-}
-
 func (b *builder) track(life int64) *track[Column] {
 	t := b.dom[life]
 	if t == nil {
@@ -217,18 +198,15 @@ func (b *builder) addHost(r row, t moment) {
 	if t.before != 0 {
 		b.steps = append(b.steps, Gap{milli(t.before), milli(t.end)})
 	}
-	p := follow[HostColumn](&b.host.chain, r, t, false)
-	p.Index = b.index(t.end)
-	b.host.add(p)
-	b.hostAt[p.Index] = len(b.host.points) - 1
+	index := b.index(t.end)
+	b.host.add(r, t, false, index)
+	b.hostAt[index] = len(b.host.points) - 1
 }
 
 func (b *builder) addDomain(life int64, r row, t moment, first bool) {
-	track := b.track(life)
-	p := follow[Column](&track.chain, r, t, first && wasBorn(r, t))
-	p.Index = b.index(t.end)
-	addRises(&b.host.points[b.hostAt[p.Index]], &p)
-	track.add(p)
+	index := b.index(t.end)
+	rise := b.track(life).add(r, t, first && wasBorn(r, t), index)
+	addRises(&b.host.points[b.hostAt[index]], rise)
 }
 
 // readSnapshots takes every snapshot of the range.
@@ -281,12 +259,13 @@ func (db *DB) readHour(ctx context.Context, b *builder, hour int64) error {
 func (db *DB) readHours(ctx context.Context, b *builder) error {
 	from, to := hourOf(b.From.UnixMilli()), hourOf(b.To.UnixMilli())
 	err := eachHour(ctx, db, hostTable, `hour`, `hour BETWEEN ? AND ? ORDER BY hour`, []any{from, to},
-		func(_, hour int64, p HostPoint) {
+		func(_, hour int64, r row) error {
 			if before := b.host.chain.until; before != 0 && hourOf(before) < hour-1 {
 				b.missing = append(b.missing, Gap{milli(before), milli(hour * hourMilli)})
 			}
-			b.host.goOn(b.place(hour), p)
+			b.host.goOn(b.place(hour), parseHour[HostColumn](hostTable, r))
 			b.hostAt[b.place(hour)] = len(b.host.points) - 1
+			return nil
 		})
 	if err != nil {
 		return err
@@ -306,8 +285,9 @@ func (db *DB) readHours(ctx context.Context, b *builder) error {
 		condition = `life IN (SELECT life FROM life) AND ` + condition
 	}
 	if condition != "" {
-		err := eachHour(ctx, db, domainTable, `life`, condition, args, func(life, hour int64, p DomainPoint) {
-			b.track(life).goOn(b.place(hour), p)
+		err := eachHour(ctx, db, domainTable, `life`, condition, args, func(life, hour int64, r row) error {
+			b.track(life).goOn(b.place(hour), parseHour[Column](domainTable, r))
+			return nil
 		})
 		if err != nil {
 			return err
@@ -332,11 +312,16 @@ func (b *builder) place(hour int64) int { return b.index(hour * hourMilli) }
 func (t *track[C]) goOn(index int, p Point[C]) {
 	p.Index = index
 	t.chain.begun, t.chain.last, t.chain.until = true, slices.Clone(p.last), p.Until.UnixMilli()
-	t.add(p)
+	if n := len(t.points); n > 0 && t.points[n-1].Index == p.Index {
+		t.points[n-1].Join(p)
+		return
+	}
+	t.points = append(t.points, p)
 }
 
-// eachHour reads rows of hours with one more column in front.
-func eachHour[C ~int](ctx context.Context, db *DB, t *table, key, condition string, args []any, f func(key, hour int64, p Point[C])) error {
+// eachHour reads rows of hours in the order of table.hourColumns, with one more
+// column in front of them.
+func eachHour(ctx context.Context, db *DB, t *table, key, condition string, args []any, f func(key, hour int64, r row) error) error {
 	columns := t.hourColumns()
 	rows, err := db.sql.QueryContext(ctx, `SELECT `+key+`, hour, `+strings.Join(columns, ", ")+` FROM `+t.name+`_hour WHERE `+condition, args...)
 	if err != nil {
@@ -349,7 +334,9 @@ func eachHour[C ~int](ctx context.Context, db *DB, t *table, key, condition stri
 			return err
 		}
 		r := c.row()
-		f(r[0], r[1], parseHour[C](t, r[2:]))
+		if err := f(r[0], r[1], r[2:]); err != nil {
+			return err
+		}
 	}
 	return rows.Err()
 }
@@ -360,8 +347,8 @@ func (b *builder) finish(notes []string) Range {
 	slices.SortStableFunc(r.Host, byIndex[HostColumn])
 	if len(b.Domains) > 0 {
 		for i := range r.Host {
-			for column := range hostSums {
-				r.Host[i].rise[hostTable.slot[column]] = absent
+			for _, s := range hostSums {
+				r.Host[i].rise[s[0]] = absent
 			}
 		}
 	}
@@ -441,7 +428,7 @@ func joined(points []DomainPoint) []DomainPoint {
 	out := points[:0]
 	for _, p := range points {
 		if n := len(out); n > 0 && out[n-1].Index == p.Index {
-			out[n-1].join(p)
+			out[n-1].Join(p)
 		} else {
 			out = append(out, p)
 		}

@@ -91,8 +91,15 @@ func (db *DB) domainSamples(ctx context.Context, q queryer, hour int64, lives ..
 }
 
 func (db *DB) packed(ctx context.Context, q queryer, hour int64, lives []int64, groups map[int64]*group) error {
-	rows, err := q.QueryContext(ctx, `SELECT b.id & 16777215, l.first_snap, b.data FROM domain_block b
-		JOIN life l ON l.life = b.id & 16777215 WHERE b.id >= ? AND b.id < ?`, blockID(hour, 0), blockID(hour+1, 0))
+	condition, args := `b.id >= ? AND b.id < ?`, []any{blockID(hour, 0), blockID(hour+1, 0)}
+	if len(lives) > 0 {
+		condition, args = `b.id IN (?`+strings.Repeat(", ?", len(lives)-1)+`)`, args[:0]
+		for _, l := range lives {
+			args = append(args, blockID(hour, l))
+		}
+	}
+	rows, err := q.QueryContext(ctx, `SELECT l.life, l.first_snap, b.data FROM domain_block b
+		JOIN life l ON l.life = b.id & 16777215 WHERE `+condition, args...)
 	if err != nil {
 		return err
 	}
@@ -102,9 +109,6 @@ func (db *DB) packed(ctx context.Context, q queryer, hour int64, lives []int64, 
 		var block sql.RawBytes
 		if err := rows.Scan(&g.life, &g.first, &block); err != nil {
 			return err
-		}
-		if len(lives) > 0 && !slices.Contains(lives, g.life) {
-			continue
 		}
 		if g.samples, err = db.codec.decode(domainTable, block); err != nil {
 			db.overlook(hour, fmt.Sprintf("domain %d of the file", g.life), err)

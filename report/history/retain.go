@@ -14,7 +14,12 @@ import (
 // oldest first, what does not fit into the size.
 func (db *DB) retain(ctx context.Context, now int64) error {
 	l := db.options.Limits
-	before := func(age time.Duration) int64 { return now - int64(age/time.Hour) }
+	before := func(age time.Duration) int64 {
+		if age == 0 {
+			return 0
+		}
+		return now - int64(age/time.Hour)
+	}
 	err := db.within(ctx, func(tx *sql.Tx) error {
 		if err := dropBlocks(ctx, tx, before(l.Snapshots)); err != nil {
 			return err
@@ -23,6 +28,9 @@ func (db *DB) retain(ctx context.Context, now int64) error {
 	})
 	if err != nil {
 		return fmt.Errorf("drop what is too old: %w", err)
+	}
+	if l.Size == 0 {
+		return nil
 	}
 	if err := db.shrink(ctx, l.Size); err != nil {
 		return fmt.Errorf("drop what does not fit: %w", err)

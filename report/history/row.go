@@ -51,12 +51,17 @@ func duration(n xen.Count) opt.Value[time.Duration] {
 	return opt.Map(n, func(n int64) time.Duration { return time.Duration(n) * time.Second })
 }
 
-// flagsOf packs the bits that are set.
-func flagsOf(bits map[int64]bool) int64 {
+// bit is a flag and whether it is set.
+type bit struct {
+	flag int64
+	set  bool
+}
+
+func flagsOf(bits ...bit) int64 {
 	var f int64
-	for bit, set := range bits {
-		if set {
-			f |= bit
+	for _, b := range bits {
+		if b.set {
+			f |= b.flag
 		}
 	}
 	return f
@@ -65,11 +70,11 @@ func flagsOf(bits map[int64]bool) int64 {
 // domainRow is what is kept of a domain; c is nil where it is no client.
 func domainRow(d xen.Domain, c *xen.TmemClient, list opt.Value[xen.Listing]) row {
 	r := newRow(domainTable)
-	r[Flags] = flagsOf(map[int64]bool{
-		flagRunning: d.State.Running, flagBlocked: d.State.Blocked, flagPaused: d.State.Paused,
-		flagShutdown: d.State.Shutdown, flagCrashed: d.State.Crashed, flagDying: d.State.Dying,
-		flagUnlimited: d.Unlimited, flagListed: list.Has(), flagClient: c != nil,
-	})
+	r[Flags] = flagsOf(
+		bit{flagRunning, d.State.Running}, bit{flagBlocked, d.State.Blocked}, bit{flagPaused, d.State.Paused},
+		bit{flagShutdown, d.State.Shutdown}, bit{flagCrashed, d.State.Crashed}, bit{flagDying, d.State.Dying},
+		bit{flagUnlimited, d.Unlimited}, bit{flagListed, list.Has()}, bit{flagClient, c != nil},
+	)
 	put(r, UptimeSeconds, seconds(d.Uptime))
 	put(r, Current, d.Current)
 	put(r, Limit, d.Limit)
@@ -166,7 +171,7 @@ func hostRow(s xen.Snapshot, h report.Host, about int64) row {
 		r[ListedMilli] = s.ListedAt.UnixMilli()
 	}
 	r[About], r[Gaps], r[Domains] = about, int64(len(s.Gaps)), int64(len(s.Domains))
-	r[HostFlags] = flagsOf(map[int64]bool{flagListed: listed, flagTotalsOnly: list.TotalsOnly, flagHostLine: list.Host.Has()})
+	r[HostFlags] = flagsOf(bit{flagListed, listed}, bit{flagTotalsOnly, list.TotalsOnly}, bit{flagHostLine, list.Host.Has()})
 	put(r, Total, s.Host.Total)
 	put(r, Free, s.Host.Free)
 	put(r, Outstanding, s.Host.Outstanding)

@@ -1,0 +1,155 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"xtm/internal/units"
+)
+
+// Info is what a history holds.
+type Info struct {
+	Path string `json:"path"`
+	// Size is that of the file, Used the part of it that holds something, and
+	// Journal what was written and not yet put into the file.
+	Size    units.Bytes `json:"size_bytes"`
+	Used    units.Bytes `json:"used_bytes"`
+	Journal units.Bytes `json:"journal_bytes"`
+	// First and Last are the times of the snapshots there is something of;
+	// zero where there is none.
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
+	// Snapshots begin at this time; before it there are only hours.
+	Snapshots time.Time `json:"snapshots_since,omitzero"`
+	// Recorded is how many snapshots ever went in, Open how many are in hours
+	// that are not closed, Hours how many closed hours there are.
+	Recorded int64 `json:"snapshots_recorded"`
+	Open     int64 `json:"snapshots_in_open_hours"`
+	Hours    int64 `json:"hours"`
+	// Domains is how many there were, Lives how often one was made.
+	Domains int64 `json:"domains"`
+	Lives   int64 `json:"lives"`
+}
+
+// Info tells what the history holds.
+func (db *DB) Info(ctx context.Context) (Info, error) {
+	i := Info{Path: db.path}
+	err := db.describe(ctx, &i)
+	if err != nil {
+		return Info{}, explain("read", db.path, err)
+	}
+	return i, nil
+}
+
+func (db *DB) describe(ctx context.Context, i *Info) (err error) {
+	if i.Used, i.Size, err = db.sizes(ctx); err != nil {
+		return err
+	}
+	switch wal, err := os.Stat(db.path + "-wal"); {
+	case err == nil:
+		i.Journal = units.Bytes(wal.Size())
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	var first, last, blocks sql.NullInt64
+	for _, q := range []struct {
+		text string
+		to   any
+	}{
+		{`SELECT min(ms) FROM (SELECT min(hour) * 3600000 AS ms FROM host_hour UNION ALL SELECT min(end_ms) FROM host_row)`, &first},
+		{`SELECT max(ms) FROM (SELECT max(until_ms) AS ms FROM host_hour UNION ALL SELECT max(end_ms) FROM host_row)`, &last},
+		{`SELECT min(ms) FROM (SELECT min(hour) * 3600000 AS ms FROM host_block UNION ALL SELECT min(end_ms) FROM host_row)`, &blocks},
+		{`SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'host_row'`, &i.Recorded},
+		{`SELECT count(*) FROM host_row`, &i.Open},
+		{`SELECT count(*) FROM host_hour`, &i.Hours},
+		{`SELECT count(DISTINCT identity) FROM life`, &i.Domains},
+		{`SELECT count(*) FROM life`, &i.Lives},
+	} {
+		if err := db.sql.QueryRowContext(ctx, q.text).Scan(q.to); err != nil {
+			return err
+		}
+	}
+	for _, t := range []struct {
+		from sql.NullInt64
+		to   *time.Time
+	}{{first, &i.First}, {last, &i.Last}, {blocks, &i.Snapshots}} {
+		if t.from.Valid {
+			*t.to = milli(t.from.Int64)
+		}
+	}
+	return nil
+}
+
+// Check reads the whole file and returns what is wrong with it: nothing where
+// it is sound. It looks at every block, too.
+func (db *DB) Check(ctx context.Context) ([]string, error) {
+	problems, err := db.check(ctx)
+	if isDamage(err) {
+		return []string{plain(err)}, nil
+	}
+	if err != nil {
+		return nil, explain("check", db.path, err)
+	}
+	return problems, nil
+}
+
+func (db *DB) check(ctx context.Context) ([]string, error) {
+	rows, err := db.sql.QueryContext(ctx, `PRAGMA integrity_check(20)`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	var problems []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		if line != "ok" {
+			problems = append(problems, line)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for _, b := range []struct {
+		table *table
+		query string
+	}{
+		{hostTable, `SELECT hour, 0, data FROM host_block`},
+		{domainTable, fmt.Sprintf(`SELECT id >> %d, id & %d, data FROM domain_block`, lifeBits, 1<<lifeBits-1)},
+	} {
+		more, err := db.checkBlocks(ctx, b.table, b.query)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, more...)
+	}
+	return problems, nil
+}
+
+func (db *DB) checkBlocks(ctx context.Context, t *table, query string) ([]string, error) {
+	const most = 20
+	rows, err := db.sql.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	var problems []string
+	for rows.Next() && len(problems) < most {
+		var hour, life int64
+		var block sql.RawBytes
+		if err := rows.Scan(&hour, &life, &block); err != nil {
+			return nil, err
+		}
+		if _, err := db.codec.decode(t, block); err != nil {
+			problems = append(problems, fmt.Sprintf("%s block of hour %s, life %d: %s", t.name, stamp(hour*hourMilli), life, err))
+		}
+	}
+	return problems, rows.Err()
+}
