@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/kernelbuild"
 	"xtm/report/layout"
 )
 
@@ -30,6 +31,12 @@ func values(name string) []string {
 		return []string{"auto", "host", "guest"}
 	case "source", "from":
 		return []string{"auto", "hypercall", "xl", "libvirt"}
+	case "booted-by":
+		return []string{"auto", "grub", "pygrub", "dom0"}
+	case "profile":
+		return kernelbuild.Profiles()
+	case "compressor":
+		return []string{"none", "zstd", "gzip", "xz"}
 	case "completion":
 		return []string{"bash", "zsh", "fish"}
 	}
@@ -55,7 +62,9 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 	var out []string
 	switch previous := lastOf(before); {
 	case isFlag(previous) && takesValue(flags, strings.TrimLeft(previous, "-")):
-		out = values(strings.TrimLeft(previous, "-"))
+		if word := strings.TrimLeft(previous, "-"); !takesFile(flags, word) {
+			out = values(word)
+		}
 	case strings.HasPrefix(last, "-"):
 		for _, f := range flags {
 			for _, n := range f.Names() {
@@ -68,6 +77,9 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 		}
 	default:
 		out = values(name)
+		for _, c := range cmds {
+			out = append(out, c.Name)
+		}
 	}
 	for _, word := range out {
 		if strings.HasPrefix(word, last) {
@@ -77,6 +89,16 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 		}
 	}
 	return nil
+}
+
+// takesFile tells whether a flag wants a path, whatever its name means elsewhere.
+func takesFile(flags []cli.Flag, name string) bool {
+	for _, f := range flags {
+		if s, ok := f.(*cli.StringFlag); ok && slices.Contains(s.Names(), name) {
+			return s.TakesFile
+		}
+	}
+	return false
 }
 
 func lastOf(words []string) string {

@@ -18,8 +18,8 @@ beside the old one.
    xtm kernel check                    would loading a module do?
    xtm kernel plan                     what a build would take, and what stands in its way`,
 		Subcommands: slices.Concat(
-			[]*cli.Command{kernelCheckCommand(env)},
-			// The commands of kernel_install.go come here.
+			[]*cli.Command{kernelCheckCommand(env), kernelPlanCommand(env), kernelBuildCommand(env)},
+			kernelInstallCommands(env),
 		),
 	}
 }

@@ -1,17 +1,24 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/internal/atomicfile"
+	"xtm/internal/hostfs"
 	"xtm/internal/opt"
 	"xtm/internal/render"
+	"xtm/internal/run"
 	"xtm/kernelbuild"
+	"xtm/kernelbuild/build"
 )
 
 func kernelCheckCommand(env Env) *cli.Command {
@@ -24,9 +31,11 @@ step away, with 3 where a kernel must be built, and with 4 where no configuratio
 has tmem.
 
    xtm kernel check                    the running kernel
-   xtm kernel check --release 4.19.0-6-amd64`,
+   xtm kernel check --release 4.19.0-6-amd64
+   xtm kernel check --export guest.json   for a build on another machine`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "release", Usage: "another installed kernel, as uname -r names this `RELEASE`"},
+			&cli.StringFlag{Name: "export", Usage: "write what a build elsewhere must know of this machine into this `FILE`", TakesFile: true},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
 		},
 		Action: func(c *cli.Context) error {
@@ -36,6 +45,9 @@ has tmem.
 				return &usageError{msg: fmt.Sprintf("check takes no argument, but got %q", c.Args().First())}
 			case !slices.Contains([]string{"table", "json"}, format):
 				return &usageError{fmt.Sprintf("check has no format that is called %q", format), []string{"formats are: table, json"}}
+			}
+			if path := c.String("export"); path != "" {
+				return exportMachine(c.Context, env, c.String("release"), path)
 			}
 			s, err := checkKernel(env, c.String("release"))
 			if err != nil {
@@ -93,4 +105,24 @@ func checkKernel(env Env, release string) (kernelbuild.Support, error) {
 		return kernelbuild.Support{}, err
 	}
 	return kernelbuild.Check(k)
+}
+
+// exportMachine writes what plan and build take with --target.
+func exportMachine(ctx context.Context, env Env, release, path string) error {
+	e, err := build.Machine{Files: env.Files, Run: env.Run}.Export(ctx, release)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	if err := atomicfile.Replace(hostfs.Host, path, append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stderr, "Where it shall be built: xtm kernel build --target %s\n", run.Quote(filepath.Base(path)))
+	return err
 }

@@ -164,7 +164,8 @@ func (j Job) Build(ctx context.Context) (kernelbuild.Record, error) {
 			return s.record, errors.Join(err, s.saveRecord())
 		}
 	}
-	return s.record, nil
+	s.record.State = kernelbuild.Checked
+	return s.record, s.saveRecord()
 }
 
 // step runs a phase, or keeps what an earlier run did, and returns the hash that

@@ -27,6 +27,8 @@ import (
 type Machine struct {
 	Files hostfs.Files
 	Run   run.Func
+	// Root tells whether programs run as root.
+	Root bool
 }
 
 // output runs a program that must succeed.
@@ -184,7 +186,7 @@ func (m Machine) hasEntries(path, begin string) bool {
 // the package whose versions apt is asked for, "" for none; dir is the folder to
 // build in.
 func (m Machine) Builder(ctx context.Context, dir, source string) (kernelbuild.Builder, error) {
-	b := kernelbuild.Builder{Root: unix.Geteuid() == 0}
+	b := kernelbuild.Builder{Root: m.Root}
 	cpus, err := m.output(ctx, "nproc")
 	if err != nil {
 		return b, fmt.Errorf("count processors: %w", err)

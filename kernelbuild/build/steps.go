@@ -152,6 +152,9 @@ func (s *session) refuse() error {
 	if s.tree != nil {
 		phase = Scan
 	}
+	if finding.Worst(s.plan.Findings).Rank() < finding.Bad.Rank() && !errors.Is(err, cause.ErrNotSupported) {
+		err = fmt.Errorf("%w: %w", err, ErrDiffers) // only the wishes stand in the way
+	}
 	e := &PhaseError{Phase: phase, Err: err}
 	for _, f := range slices.Concat(s.plan.Findings, s.plan.Judgement.Findings) {
 		if f.Verdict.Problem() {
