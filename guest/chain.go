@@ -23,6 +23,7 @@ const (
 
 const (
 	enable     = "xtm enable-tmem"
+	guard      = "xtm guard"
 	enableNow  = "xtm enable-tmem --now"
 	enableSwap = "xtm enable-tmem --create-swap"
 )
@@ -104,7 +105,7 @@ type chain struct {
 func (c *chain) add(f finding.Finding) { c.findings = append(c.findings, f) }
 
 func (c *chain) xen() {
-	f := finding.Finding{Check: CheckXen, Subject: "hypervisor"}
+	f := finding.Finding{Check: CheckXen, Subject: "Xen"}
 	h, ok := c.Hypervisor.Get()
 	switch {
 	case !ok:
@@ -170,7 +171,7 @@ func (c *chain) configured(f *finding.Finding) {
 		if len(can) > 0 {
 			f.Advice = strings.Join(can, " and ") + " can be had as it is. "
 		}
-		f.Advice += "A kernel with the rest is built by:"
+		f.Advice += "The first shows what it lacks, the second builds it with that:"
 		f.Commands = c.KernelBuild()
 	}
 	for _, s := range sup.Era.Symbols {
@@ -180,7 +181,7 @@ func (c *chain) configured(f *finding.Finding) {
 
 // driver tells whether the driver runs: loaded, or built in and switched on.
 func (c *chain) driver() {
-	f := finding.Finding{Check: CheckDriver, Subject: "tmem driver"}
+	f := finding.Finding{Check: CheckDriver, Subject: "driver"}
 	m, _ := c.Module.Get()
 	line, hasLine := c.BootLine.Get()
 	builtIn := c.support.Era.Driver == BuiltIn || m.Presence == InKernel
@@ -203,7 +204,7 @@ func (c *chain) driver() {
 		f.Commands = []string{enableNow}
 	case m.Presence == Absent:
 		f.Verdict, f.Seen = finding.Bad, "this kernel was configured for module tmem, and it is not installed"
-		f.Advice = "Install the kernel's whole package (Ubuntu: linux-modules-extra), or build one:"
+		f.Advice = "Install the kernel's whole package (Ubuntu: linux-modules-extra), or build it anew:"
 		f.Commands = c.KernelBuild()
 	default:
 		f.Verdict, f.Seen = finding.CouldNotTell, "it is not known whether module tmem is loaded: "+c.why("module")

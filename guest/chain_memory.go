@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"xtm/internal/cause"
@@ -95,6 +96,9 @@ func (c *chain) fileSystems() {
 		}
 	case len(names[CouldNotTell]) > 0:
 		f.Verdict, f.Seen = finding.CouldNotTell, "it is not known whether cleancache serves "+say(CouldNotTell)
+		if i := slices.IndexFunc(systems, func(s FileSystem) bool { return s.Served == CouldNotTell }); i >= 0 {
+			f.Seen += ": " + systems[i].Why
+		}
 	default:
 		f.Verdict, f.Seen = finding.Warning, "cleancache serves none of the mounted file systems"
 		if len(names[No]) > 0 {
@@ -181,16 +185,8 @@ func (c *chain) selfballooning() {
 		f.Verdict = finding.Dangerous
 		f.Seen = fmt.Sprintf("selfballooning is on: %s. No pool is known to stand behind it: %s", size, why)
 		f.Advice = "Without one it squeezes this guest for nothing: pages go to the disk, or programs fail to start. "
-		if pool == CouldNotTell && !c.Proof.Has() {
-			f.Advice += "This proves that there is one, and otherwise switches it off and gives the memory back:"
-			f.Commands = []string{enableNow}
-			break
-		}
-		f.Advice += "Off alone does not give the memory back; this does both, as root:"
-		f.Commands = []string{
-			"echo 0 > " + BalloonDir + "/" + Selfballoon,
-			`echo "$(xenstore-read memory/target)" > ` + BalloonDir + "/" + TargetKiB,
-		}
+		f.Advice += "This switches it off, unless it can prove one, and gives the memory back:"
+		f.Commands = []string{guard}
 	}
 	c.add(f)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"xtm/internal/cause"
 	"xtm/internal/units"
 )
 
@@ -144,15 +143,14 @@ func judgeRises(puts, gets uint64) (Outcome, string) {
 	}
 }
 
-// Err is nil where a pool was proved. It wraps cause.ErrNotSupported where there
-// is none, and cause.ErrNoData where that could not be told.
-func (p Proof) Err() error {
+// String says in words what was proved.
+func (p Proof) String() string {
 	switch p.Outcome {
 	case Proved:
-		return nil
+		return "a pool stands behind this guest: " + p.Why
 	case NoPool:
-		return fmt.Errorf("no pool stands behind this guest: %s: %w", p.Why, cause.ErrNotSupported)
+		return "no pool stands behind this guest: " + p.Why
 	default:
-		return fmt.Errorf("prove that a pool stands behind this guest: %s: %w", p.Why, cause.ErrNoData)
+		return "whether a pool stands behind this guest could not be told: " + p.Why
 	}
 }

@@ -323,6 +323,10 @@ d=../lib/modules/4.19.0-lab; mkdir -p $d/kernel/drivers/xen
 : > $d/kernel/drivers/xen/tmem.ko; echo kernel/drivers/xen/tmem.ko: > $d/modules.dep
 `
 	do(sh)
+	if _, err := plan(); err == nil || !strings.Contains(err.Error(), "/etc/fstab has no swap area") {
+		t.Errorf("without swap: %v", err)
+	}
+	inRoot(t, m, "/etc/fstab", func(s string) string { return s + "/dev/xvdb none swap sw 0 0\n" })
 	before := live(t, m.Root)
 	p, err := plan()
 	if err != nil {

@@ -83,17 +83,22 @@ type Guarded struct {
 // be: off alone would leave it small. noSwap goes on without a swap area.
 func (g Guest) Guard(ctx context.Context, noSwap bool) (Guarded, error) {
 	s := guest.Read(g.Root, g.BlockSize)
-	if err := mayGuard(s); err != nil {
-		return Guarded{}, err
-	}
 	var out Guarded
+	if err := mayGuard(s); err != nil {
+		if b, ok := s.Balloon.Get(); ok && b.Shrinks() {
+			if errRestore := g.restore(ctx, b, &out); errRestore != nil {
+				return out, errRestore
+			}
+		}
+		return out, err
+	}
 	if b, ok := s.Balloon.Get(); ok && b.Shrinks() {
 		if err := g.set(guest.Selfballoon, "0"); err != nil {
 			return out, err
 		}
 	}
 	if s.Module.Or(guest.Module{}).Presence == guest.OnDisk {
-		if err := g.run(ctx, []string{"modprobe", "tmem", "selfballooning=0", "selfshrinking=0"}); err != nil {
+		if err := g.run(ctx, append([]string{"modprobe", "tmem"}, quietParams(s)...)); err != nil {
 			return out, err
 		}
 		out.did("module tmem was loaded, with selfballooning off")
@@ -110,7 +115,7 @@ func (g Guest) Guard(ctx context.Context, noSwap bool) (Guarded, error) {
 	swaps := s.Swaps.Or(nil)
 	switch {
 	case out.Proof.Outcome != guest.Proved:
-		out.Why = out.Proof.Err().Error()
+		out.Why = out.Proof.String()
 	case len(swaps) == 0 && !noSwap:
 		out.Why = "no swap area is active: a guest that shrinks without one fails to start programs"
 	default:

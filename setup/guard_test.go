@@ -285,6 +285,22 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
+// TestGuardOnXenWithoutTmem: what shrinks there is ended, and refused then.
+func TestGuardOnXenWithoutTmem(t *testing.T) {
+	files := recordedGuest(t, "notmem")
+	files["sys/hypervisor/version/minor"] = "17\n"
+	k := kernel{t: t, root: tree(t, files), generous: true}
+	g := k.guest()
+	g.Target = func(context.Context) (units.KiB, error) { return 400000, nil }
+	out, err := g.Guard(t.Context(), false)
+	if r, ok := errors.AsType[*RefusalError](err); !ok || r.Kind != Impossible || out.On {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if on, now := k.setting(guest.Selfballoon), k.setting("info/current_kb"); on != "0" || now != "400000" {
+		t.Errorf("selfballooning is %s, and the guest has %s KiB", on, now)
+	}
+}
+
 func TestGuestStatus(t *testing.T) {
 	for _, tc := range []struct {
 		recorded   string

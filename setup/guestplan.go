@@ -13,7 +13,6 @@ import (
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
 	"xtm/internal/role"
-	"xtm/internal/run"
 	"xtm/internal/units"
 )
 
@@ -56,7 +55,7 @@ func ProbeGuest(m Machine) (GuestMachine, error) {
 	} else {
 		g.State = guest.Read(m.Root, guest.Disk{Root: m.Root}.BlockSize)
 	}
-	for _, p := range []string{modulesLoad, etcModules, modprobeD, guardUnit, guardWants, initScript, fstab} {
+	for _, p := range []string{modulesLoad, etcModules, modprobeD, initramfsModules, guardUnit, guardWants, initScript, fstab} {
 		if g.Own[p], err = readOrNil(m.Root, p); err != nil {
 			return g, err
 		}
@@ -109,6 +108,14 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 			f.Commands = nil // they lead here
 			p.Notes = append(p.Notes, f)
 		}
+	}
+	if lists(g.Own[initramfsModules], "tmem") && g.guarded(o) {
+		p.Notes = append(p.Notes, finding.Finding{
+			Check: "initramfs", Subject: initramfsModules, Verdict: finding.Warning,
+			Seen:     "tmem is loaded from the initramfs, which has its options from when it was made",
+			Advice:   "make it anew after this, or the guest shrinks before the guard runs",
+			Commands: []string{"update-initramfs -u -k " + g.State.Release.Or(guest.Release{}).Text},
+		})
 	}
 	if err := p.guestWords(g, o); err != nil {
 		return p, err
@@ -166,11 +173,7 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", buildKernel(s)},
 		}
 	}
-	if areas, known := s.Swaps.Get(); !g.Offline && len(areas) == 0 && !o.NoSwap && !o.CreateSwap {
-		seen := "no swap area is active"
-		if !known {
-			seen = "the swap areas cannot be read"
-		}
+	if seen := g.noSwap(); seen != "" && !o.NoSwap && !o.CreateSwap {
 		return &RefusalError{
 			Kind: Unsaid, Seen: seen,
 			Why: "without one nothing goes to a persistent pool, and a guest that shrinks itself fails to start programs",
@@ -193,127 +196,27 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 	return nil
 }
 
+// noSwap tells what was seen where the guest has no swap area, or none that is
+// known; of one that does not run fstab tells.
+func (g GuestMachine) noSwap() string {
+	areas, known := g.State.Swaps.Get()
+	switch {
+	case g.Offline:
+		for line := range strings.Lines(string(g.Own[fstab])) {
+			if f := strings.Fields(line); len(f) > 2 && f[2] == "swap" && !strings.HasPrefix(f[0], "#") {
+				return ""
+			}
+		}
+		return fstab + " has no swap area"
+	case !known:
+		return "the swap areas cannot be read"
+	case len(areas) == 0:
+		return "no swap area is active"
+	}
+	return ""
+}
+
 // guarded tells whether the guest gets a guard: where its kernel can shrink it.
 func (g GuestMachine) guarded(o GuestOptions) bool {
 	return !o.Unguarded && g.State.Support().Answers[guest.Selfballooning] != guest.No
-}
-
-// guestWords are the words that this kernel reads, or that a plain recipe has.
-func (g GuestMachine) guestWords(o GuestOptions) []Word {
-	era, m := g.State.Support().Era, g.State.Module.Or(guest.Module{})
-	var texts []string
-	switch {
-	case era.Driver == guest.BuiltIn:
-		texts = append(texts, "tmem")
-		for _, w := range era.Words {
-			if g.guarded(o) && (w.Name == "noselfballooning" || w.Name == "noselfshrink") {
-				texts = append(texts, w.Name)
-			}
-		}
-	case m.Presence == guest.InKernel:
-		texts = append(texts, "tmem")
-		if g.guarded(o) {
-			texts = append(texts, "tmem.selfballooning=0", "tmem.selfshrinking=0")
-		}
-	case !o.Minimal:
-		texts = append(texts, "tmem")
-	}
-	if on, known := g.State.Zswap.Get(); known && on {
-		texts = append(texts, "zswap.enabled=0")
-	}
-	words := make([]Word, len(texts))
-	for i, t := range texts {
-		words[i] = Word{linuxEvery, t}
-	}
-	return words
-}
-
-// guestWords puts them into GRUB's settings, where those boot this guest.
-func (p *Plan) guestWords(g GuestMachine, o GuestOptions) error {
-	p.wanted = g.guestWords(o)
-	if len(p.wanted) == 0 {
-		p.settings = nil
-		return nil
-	}
-	texts := strings.Join(wordTexts(p.wanted), " ")
-	switch {
-	case g.Loader.Kind == grub.GRUB2 && (g.Offline || g.bootsItself(p.wanted)):
-	case g.onLine(p.wanted):
-		p.settings = nil
-		return nil
-	case g.Loader.Kind == grub.GRUB2, g.Loader.Kind == grub.None:
-		p.settings = nil
-		p.ByHand = []string{"the kernel comes from Dom0: add to extra= in this guest's configuration there: " + texts}
-		return nil
-	default:
-		p.settings = nil
-		p.ByHand = []string{fmt.Sprintf("edit %s: %s, add: %s", g.Loader.Edit, g.Loader.GuestWords, texts)}
-		return nil
-	}
-	if g.Menu.BLS {
-		return &RefusalError{
-			Kind: Impossible, Seen: g.Loader.Menu + " takes its entries from /boot/loader/entries", Why: "xtm could not prove the words there",
-			Ways: []string{"grubby --update-kernel=ALL --args=" + run.Quote(texts)},
-		}
-	}
-	for _, w := range p.wanted {
-		edited, err := p.settings.AddWord(w.Variable, w.Text)
-		if err != nil {
-			return blocked(err)
-		}
-		if edited != p.settings {
-			p.added = append(p.added, w)
-		}
-		p.settings = edited
-	}
-	lacks := func(m grub.Menu) []string { return unprovenLinux(m, p.wanted) }
-	p.Stale = len(lacks(g.Menu)) > 0
-	p.proveSettings = func(now *grub.Config) error { return present(now, p.wanted) }
-	p.proveMenu = func(m grub.Menu) error { return notProven(g.Loader.Menu, lacks(m)) }
-	return nil
-}
-
-// unprovenLinux lists the Linux entries, those for recovery too, that lack words.
-func unprovenLinux(m grub.Menu, words []Word) []string {
-	var out []string
-	entries := 0
-	for e := range m.All() {
-		for _, image := range e.Linux {
-			entries++
-			for _, w := range words {
-				if !image.Has(w.Text) {
-					out = append(out, fmt.Sprintf("line %d: %q has no %s", image.Line, e.Title, w.Text))
-				}
-			}
-		}
-	}
-	if entries == 0 {
-		out = append(out, "no entry loads Linux")
-	}
-	return out
-}
-
-// bootsItself tells whether an entry of the menu started this kernel: its image
-// is of this release, and the kernel got its words. Those that are wanted may
-// have been added since.
-func (g GuestMachine) bootsItself(wanted []Word) bool {
-	release := g.State.Release.Or(guest.Release{}).Text
-	line := append(strings.Fields(g.State.BootLine.Or(guest.BootLine{}).Text), wordTexts(wanted)...)
-	for e := range g.Menu.All() {
-		for _, image := range e.Linux {
-			if !strings.HasSuffix(image.Path, "-"+release) {
-				continue
-			}
-			if !slices.ContainsFunc(image.Args, func(w string) bool { return !strings.Contains(w, "$") && !slices.Contains(line, w) }) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// onLine tells whether this kernel was started with words.
-func (g GuestMachine) onLine(words []Word) bool {
-	line := strings.Fields(g.State.BootLine.Or(guest.BootLine{}).Text)
-	return !slices.ContainsFunc(words, func(w Word) bool { return !slices.Contains(line, w.Text) })
 }

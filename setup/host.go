@@ -230,7 +230,7 @@ func (h Host) byHand(o HostOptions) error {
 		Why: "xtm edits the settings of GRUB 2 only",
 	}
 	switch {
-	case h.Loader.Edit == "":
+	case h.Loader.Edit == "" || h.Loader.HostWords == "": // systemd-boot starts no Xen of itself
 		r.Ways = []string{"add to Xen's command line, wherever it is kept: " + words}
 	case strings.HasPrefix(h.Loader.HostWords, "run: "):
 		r.Ways = []string{strings.Replace(h.Loader.HostWords, "WORD", words, 1)}

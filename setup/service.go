@@ -25,6 +25,8 @@ const (
 	guardWants = "/etc/systemd/system/multi-user.target.d/xtm-guard.conf"
 	initScript = "/etc/init.d/" + guardName
 	guardName  = "xtm-guard"
+	// initramfsModules are those that initramfs-tools loads early.
+	initramfsModules = "/etc/initramfs-tools/modules"
 )
 
 const ownHead = "# Written by xtm, which removes this file with: xtm disable-tmem\n"
@@ -149,6 +151,18 @@ func (g GuestMachine) loadsModule() bool {
 	return g.State.Support().Era.Driver == guest.AsModule && g.State.Module.Or(guest.Module{}).Presence != guest.InKernel
 }
 
+// quietParams load the module so that it does not shrink the guest. A parameter
+// that a module does not have keeps it from loading up to Linux 3.10.
+func quietParams(s guest.State) []string {
+	var out []string
+	for _, p := range s.ModuleParams() {
+		if p.Name == "selfballooning" || p.Name == "selfshrinking" {
+			out = append(out, p.Name+"=0")
+		}
+	}
+	return out
+}
+
 // wantedFiles are xtm's own files as they should be.
 func (g GuestMachine) wantedFiles(o GuestOptions) []grub.Change {
 	var out []grub.Change
@@ -158,7 +172,7 @@ func (g GuestMachine) wantedFiles(o GuestOptions) []grub.Change {
 			add(modulesLoad, ownHead+"tmem\n")
 		}
 		if g.guarded(o) {
-			add(modprobeD, ownHead+"options tmem selfballooning=0 selfshrinking=0\n")
+			add(modprobeD, ownHead+"options tmem "+strings.Join(quietParams(g.State), " ")+"\n")
 		}
 	}
 	if !g.guarded(o) {

@@ -67,10 +67,10 @@ func (s *Status) guard(files hostfs.Files) {
 	case err != nil:
 		s.add(check, at, finding.CouldNotTell, err.Error(), "")
 	case script && !unit && !starts:
-		s.add(check, at, finding.Warning, "the guard is there, and no runlevel starts it", "enter it again", "xtm disable-tmem", "xtm enable-tmem")
+		s.add(check, at, finding.Warning, "the guard is there, and no runlevel starts it", "enter it again:", "xtm disable-tmem", "xtm enable-tmem")
 	case script || unit:
 		s.add(check, at, finding.Good, "the guard proves at each boot that a pool is there before the guest shrinks", "")
 	default:
-		s.add(check, at, finding.Note, "no guard is installed that proves at boot that a pool is there", "", "xtm enable-tmem")
+		s.add(check, "", finding.Note, "no guard is installed that proves at boot that a pool is there", "", "xtm enable-tmem")
 	}
 }

@@ -93,7 +93,7 @@ func (s *Status) atNextBoot(h Host, err error) {
 		advice := ""
 		var commands []string
 		if first, ok := firstXen(h.Menu); ok {
-			advice, commands = "make Xen the default", h.choose(first)
+			advice, commands = "make Xen the default:", h.choose(first)
 		}
 		s.add(check, h.Loader.Menu, finding.Bad, fmt.Sprintf("%q boots next, which is not Xen", entry.Title), advice, commands...)
 		return
@@ -109,7 +109,7 @@ func (s *Status) atNextBoot(h Host, err error) {
 		s.add(check, h.Loader.Menu, finding.Good, fmt.Sprintf("%q boots next, with %q", entry.Title, word), "")
 	case h.Settings.Value(xenNormal).Switch("tmem") == grub.On:
 		s.add(check, h.Loader.Menu, finding.Warning, fmt.Sprintf("%q boots next, without tmem: the menu is not made of the settings", entry.Title),
-			"make it anew", strings.Join(h.Loader.Command, " "))
+			"make it anew:", strings.Join(h.Loader.Command, " "))
 	default:
 		s.add(check, h.Loader.Menu, finding.Bad, fmt.Sprintf("%q boots next, without tmem", entry.Title), "", "xtm enable-tmem --dry-run")
 	}
@@ -142,7 +142,7 @@ func (s *Status) clients(h Host) {
 		pools += len(c.Pools)
 	}
 	if with == 0 {
-		s.add("clients", "", finding.Warning, "no guest has a pool", "see in each guest what it lacks", "xtm status")
+		s.add("clients", "", finding.Warning, "no guest has a pool", "see in each guest what it lacks:", "xtm status")
 		return
 	}
 	s.add("clients", "", finding.Good, fmt.Sprintf("%d guests have %d pools", with, pools), "", "xtm report")
@@ -177,7 +177,7 @@ func (s *Status) dom0(h Host) {
 	if known {
 		command = fmt.Sprintf("xtm enable-tmem --dom0-mem %dM", least)
 	}
-	s.add(check, "Domain-0", finding.Warning, "its memory is not fixed: it and tmem compete for what is free", "fix it", command)
+	s.add(check, "Domain-0", finding.Warning, "its memory is not fixed: it and tmem compete for what is free", "fix it:", command)
 }
 
 // byXTM is what xtm's own record says.
@@ -189,7 +189,7 @@ func (s *Status) byXTM(files hostfs.Files) {
 		s.add(check, recordFile, finding.CouldNotTell, err.Error(), "")
 	case rec.Pending != nil:
 		s.add(check, recordFile, finding.Warning, "a run of "+rec.Pending.Began.Format("2006-01-02 15:04:05 MST")+" was killed on its way",
-			"the next run undoes it first", "xtm enable-tmem")
+			"the next run undoes it first:", "xtm enable-tmem")
 	case len(rec.Words) > 0:
 		s.add(check, recordFile, finding.Note, "set by xtm: "+strings.Join(wordTexts(rec.Words), " "), "", "xtm disable-tmem --dry-run")
 	}

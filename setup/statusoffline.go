@@ -26,7 +26,7 @@ func (s *Status) offlineHost(m Machine) {
 	// No words of a running Xen: those of the next boot are what there is.
 	h := Host{Snapshot: &xen.Snapshot{Host: xen.Host{CommandLine: opt.Of("")}}}
 	err := h.probeFiles(m.Root)
-	s.add("tmem-now", "", finding.CouldNotTell, "this system does not run", "")
+	s.add("tmem-now", "", finding.CouldNotTell, "not looked at: this system does not run", "")
 	s.atNextBoot(h, err)
 	if next, _, err := h.nextImage(); err == nil && (tmem.For(next.Version).Removed || !next.HasTmem.Or(true)) {
 		s.Impossible, s.Ways = true, h.Ways()
@@ -49,7 +49,7 @@ func (s *Status) offlineGuest(m Machine) error {
 		s.Impossible, s.Ways = true, GuestWays(g.State)
 		return nil
 	}
-	s.add(guest.CheckDriver, "", finding.CouldNotTell, "this system does not run", "")
+	s.add(guest.CheckDriver, "", finding.CouldNotTell, "not looked at: this system does not run", "")
 	s.guard(m.Root)
 	return nil
 }

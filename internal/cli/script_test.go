@@ -15,6 +15,7 @@ import (
 
 	"xtm/capture"
 	"xtm/capture/importtest"
+	"xtm/guest/guesttest"
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
@@ -55,7 +56,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script. Each recorded moment is a capture there:
-// $CAPTURES/xen-4.12-t1-load and so on; single files are in $SAVED.
+// $CAPTURES/xen-4.12-t1-load and so on; single files are in $SAVED, the roots of
+// recorded guests in $GUESTS/xen-4.12/web1/2-under-load and so on.
 func TestScripts(t *testing.T) {
 	captures := t.TempDir()
 	for _, phase := range importtest.Phases() {
@@ -67,12 +69,24 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	guests := t.TempDir()
+	for _, moment := range []string{
+		"xen-4.12/web1/0-before-modprobe", "xen-4.12/web1/2-under-load", "xen-4.12-notmem/web1/2-under-load", "xen-4.17/web1/2-idle",
+	} {
+		files := guesttest.Files(t, moment)
+		guesttest.Put(files, "/proc/xen/capabilities", "")
+		guesttest.Put(files, "/proc/self/mounts", string(files["proc/mounts"].Data))
+		if err := os.CopyFS(filepath.Join(guests, moment), files); err != nil {
+			t.Fatal(err)
+		}
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		UpdateScripts: os.Getenv("XTM_UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAPTURES", captures)
 			e.Setenv("SAVED", saved)
+			e.Setenv("GUESTS", guests)
 			return nil
 		},
 	})

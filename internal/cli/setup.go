@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -75,10 +77,10 @@ func rootOf(c *cli.Context, running hostfs.Root) (root hostfs.Root, offline bool
 	}
 	info, err := os.Stat(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
+		return "", false, &usageError{msg: fmt.Sprintf("--root %s is no folder", dir)}
 	case err != nil:
 		return "", false, err
-	case !info.IsDir():
-		return "", false, &usageError{msg: fmt.Sprintf("--root %s is not a folder", dir)}
 	}
 	return hostfs.Root(dir), true, nil
 }
@@ -146,7 +148,7 @@ func (s *setupRun) recover(ctx context.Context) error {
 		return s.say("There is " + when + " that was killed; without --dry-run it is put right first.")
 	}
 	if err := setup.Recover(ctx, s.machine); err != nil {
-		return &exitError{exitPartly, err, []string{"the old files are in /var/lib/xtm/backup"}}
+		return &exitError{exitPartly, err, []string{"mend what failed, then run this again", "the old files are in /var/lib/xtm/backup"}}
 	}
 	return s.say("There was " + when + " that was killed; it has been put right.")
 }

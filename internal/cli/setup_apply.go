@@ -107,7 +107,9 @@ func failed(ctx context.Context, err error, out setup.Outcome) error {
 			hints = append(hints, "the old files, to be copied back by hand: "+strings.Join(out.Backups, ", "))
 		}
 		return &exitError{exitPartly, err, hints}
-	case errors.Is(err, setup.ErrChanged), errors.Is(err, setup.ErrLocked):
+	case errors.Is(err, setup.ErrLocked):
+		return &exitError{exitFailed, err, []string{"let it end, then run this again"}}
+	case errors.Is(err, setup.ErrChanged):
 		return err
 	case ctx.Err() != nil: // what failed may be a program that was interrupted, too
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}

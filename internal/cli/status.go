@@ -94,27 +94,19 @@ func showStatus(env Env, s setup.Status, format string) error {
 	if format == "json" {
 		return render.JSON(env.Stdout, s, true)
 	}
-	fields := make(render.Fields, len(s.Findings))
-	for i, f := range s.Findings {
-		text := render.Word(f.Verdict) + ": " + f.Seen
-		if f.Subject != "" {
-			text = render.Word(f.Verdict) + ": " + f.Subject + ": " + f.Seen
+	list := slices.Clone(s.Findings)
+	for i, f := range list {
+		if strings.Contains(f.Seen, f.Subject) || strings.HasSuffix(f.Check, strings.ReplaceAll(f.Subject, " ", "-")) {
+			list[i].Subject = "" // it is said already
 		}
-		do := []string{}
-		for _, part := range append([]string{f.Advice}, f.Commands...) {
-			if part != "" {
-				do = append(do, part)
-			}
-		}
-		fields[i] = render.Field{Label: f.Check, Text: text, Advice: strings.Join(do, ": ")}
 	}
 	doc := render.Document{
-		render.Heading{Level: 1, Text: fmt.Sprintf("tmem on this %s (%s)", s.Role, s.Seen)}, fields,
+		render.Heading{Level: 1, Text: fmt.Sprintf("tmem on this %s (%s)", s.Role, s.Seen)}, render.Findings{List: list, Chain: true},
 	}
 	if len(s.Ways) > 0 {
 		doc = append(doc, render.Heading{Level: 2, Text: "What works here instead"}, render.Bullets(s.Ways))
 	}
-	return render.Text(env.Stdout, doc, render.Options{Width: env.Width})
+	return render.Text(env.Stdout, doc, render.Options{Width: env.Width, Color: env.Terminal && !env.NoColor})
 }
 
 // statusOutcome is 4 where tmem is impossible, 3 where something is missing or

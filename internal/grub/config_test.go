@@ -238,39 +238,6 @@ func TestRemoveWord(t *testing.T) {
 	}
 }
 
-func TestSetWord(t *testing.T) {
-	for _, tt := range []struct{ before, want, err string }{
-		{"X=\"\"\n", "X=\"dom0_mem=2G\"\n", ""},
-		{"X='a dom0_mem=1G,max:1G b'\n", "X='a dom0_mem=2G b'\n", ""},
-		{"X=dom0_mem=1G\\ a\n", "X=dom0_mem=2G\\ a\n", ""},
-		{"X=\"dom0_mem=2G\"\n", "X=\"dom0_mem=2G\"\n", ""},
-		{"X=\"dom0_mem=\\\"1G\\\" a\"\n", "X=\"dom0_mem=2G a\"\n", ""},
-		{"X=\"dom0_mem_x=1 dom0_mem=\"\"1G\"\n", "X=\"dom0_mem_x=1 dom0_mem=2G\"\"\"\n", ""},
-		{"A=1\nX=\"dom0_mem=1G dom0_mem=3G\"\n", "", "read /etc/default/grub:2: X has dom0_mem=3G, which contradicts dom0_mem=2G"},
-		{"B=\"dom0_mem=1G\"\nX=\"$B\"\n", "", "read /etc/default/grub:2: the edit would change B too (edit the line by hand)"},
-	} {
-		c := load(t, map[string]string{"etc/default/grub": tt.before})
-		c, err := c.SetWord("X", "dom0_mem", "2G")
-		if tt.err != "" {
-			if err == nil || err.Error() != tt.err {
-				t.Errorf("%q: %v\nwant %s", tt.before, err, tt.err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%q: %v", tt.before, err)
-			continue
-		}
-		got := tt.before
-		for _, ch := range c.Changes() {
-			got = string(ch.New)
-		}
-		if got != tt.want {
-			t.Errorf("%q: %q, want %q", tt.before, got, tt.want)
-		}
-	}
-}
-
 func TestRefusesWordsThatAreNotPlain(t *testing.T) {
 	c := load(t, map[string]string{"etc/default/grub": "X=\"\"\n"})
 	for _, word := range []string{"", "a b", "a\"", "$x", "a\\", "a'b", "é", "a\n", "#a", "a;b"} {

@@ -101,51 +101,6 @@ func (c *Config) RemoveWord(name, text string) (*Config, error) {
 	return edited, nil
 }
 
-// SetWord gives a parameter key=value: the one word with this key is replaced,
-// or a new one is added. Two words with the key are a *ConflictError.
-func (c *Config) SetWord(name, key, value string) (*Config, error) {
-	text := key + "=" + value
-	ws, err := c.lineOf(name, text)
-	if err != nil {
-		return nil, err
-	}
-	found := -1
-	for i, w := range ws {
-		if !w.sure || switchName(w.text) != switchName(text) {
-			continue
-		}
-		if found >= 0 {
-			return nil, &ConflictError{c.whereIs(name, w), name, w.text, text}
-		}
-		found = i
-	}
-	if found < 0 {
-		return c.AddWord(name, text)
-	}
-	if ws[found].text == text {
-		return c, nil
-	}
-	v := c.state.at(name)
-	gone := cuts{}
-	for i, ch := range v.value[ws[found].from:ws[found].to] {
-		s := splice{ch.from, ch.to, ""}
-		if i == 0 {
-			s.text = text
-		}
-		gone[ch.doc] = append(gone[ch.doc], s)
-	}
-	want := slices.Clone(ws)
-	want[found].text = text
-	edited, err := c.replace(gone)
-	if err == nil {
-		err = edited.proves(c, name, want, nil)
-	}
-	if err != nil {
-		return nil, c.refusal(name, err)
-	}
-	return edited, nil
-}
-
 // lineOf checks what an edit is given and returns the variable's words.
 func (c *Config) lineOf(name, text string) ([]word, error) {
 	if !syntax.ValidName(name) {

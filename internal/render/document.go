@@ -42,6 +42,8 @@ type Findings struct {
 	List []finding.Finding
 	// Evidence shows the figures behind each verdict.
 	Evidence bool
+	// Chain keeps their order: each needs those before it.
+	Chain bool
 }
 
 // Hints are what the reader could do next.
@@ -57,6 +59,9 @@ func (Hints) block()     {}
 
 // worstFirst returns the findings in the order to be shown in.
 func (f Findings) worstFirst() []finding.Finding {
+	if f.Chain {
+		return f.List
+	}
 	list := slices.Clone(f.List)
 	slices.SortStableFunc(list, func(a, b finding.Finding) int { return b.Verdict.Rank() - a.Verdict.Rank() })
 	return list
