@@ -28,7 +28,7 @@ func (s *autoSource) Snapshot(ctx context.Context) (xen.Snapshot, error) {
 	var part xen.Snapshot
 	if s.seams.Calls != nil && s.without == nil {
 		w := &watched{calls: s.seams.Calls, store: s.seams.Store}
-		snap, err := hypercall.New(w, w, s.seams.Files).Snapshot(ctx)
+		snap, err := hypercall.New(w, w.asStore(), s.seams.Files).Snapshot(ctx)
 		if err == nil {
 			part, err = snap, w.lacks
 		}
@@ -80,4 +80,24 @@ func (w *watched) Read(ctx context.Context, path string) (string, error) {
 		w.lacks = err
 	}
 	return v, err
+}
+
+// eachReader is a store that reads many keys at once: a live one, which lacks
+// nothing as a recording may.
+type eachReader interface {
+	ReadEach(ctx context.Context, paths []string) ([]string, []error)
+}
+
+// watchedEach is a watched one of those.
+type watchedEach struct {
+	*watched
+	eachReader
+}
+
+// asStore is what the hypercall source reads.
+func (w *watched) asStore() hypercall.Store {
+	if s, ok := w.store.(eachReader); ok {
+		return watchedEach{w, s}
+	}
+	return w
 }

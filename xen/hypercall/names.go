@@ -19,7 +19,8 @@ import (
 // the toolstack wants of them, and what guests say of themselves. A key that is
 // not there is absent. After a failure of xenstore itself it is not asked again.
 func (r *reader) xenstore() {
-	k := &keys{r: r}
+	k := &keys{r: r, known: map[string]known{}}
+	k.fetch()
 	var nameless []string
 	for i := range r.snap.Domains {
 		d := &r.snap.Domains[i]
@@ -49,23 +50,77 @@ func (r *reader) xenstore() {
 	}
 }
 
-// readTimeout bounds one read; xenstored answers within a millisecond.
-const readTimeout = 5 * time.Second
+// readTimeout bounds one read, fetchTimeout many; xenstored answers one within a
+// millisecond.
+const readTimeout, fetchTimeout = 5 * time.Second, 15 * time.Second
 
 // keys reads xenstore until it fails.
 type keys struct {
-	r   *reader
-	err error
+	r     *reader
+	known map[string]known
+	err   error
 }
+
+// known is a key that was read with others.
+type known struct {
+	value string
+	err   error
+}
+
+// fetch reads what will be asked for at once, where the store can: one key after
+// the other takes longer than all hypercalls together.
+func (k *keys) fetch() {
+	store, ok := k.r.src.store.(interface {
+		ReadEach(ctx context.Context, paths []string) ([]string, []error)
+	})
+	if !ok {
+		return
+	}
+	var paths []string
+	for _, d := range k.r.snap.Domains {
+		id := d.ID.Or(0)
+		home := home(id)
+		paths = append(paths, home+"name", home+"memory/target", home+"memory/static-max", devices(id))
+		if id == 0 {
+			continue
+		}
+		paths = append(paths, home+"vm", "/vm/"+d.UUID+startTime,
+			home+domkeys.Meminfo, home+domkeys.MeminfoFree, home+domkeys.MeminfoTotal, home+domkeys.Updated)
+		if d.Type == "" {
+			paths = append(paths, kindOf(id))
+		}
+	}
+	ctx, cancel := context.WithTimeout(k.r.ctx, fetchTimeout)
+	defer cancel()
+	values, errs := store.ReadEach(ctx, paths)
+	for i, p := range paths {
+		k.known[p] = known{values[i], errs[i]}
+	}
+}
+
+// The keys of a domain.
+func home(id units.DomID) string { return fmt.Sprintf("/local/domain/%d/", id) }
+
+func devices(id units.DomID) string {
+	return fmt.Sprintf("/local/domain/0/backend/pci/%d/0/num_devs", id)
+}
+
+func kindOf(id units.DomID) string { return fmt.Sprintf("/libxl/%d/type", id) }
+
+const startTime = "/start_time"
 
 // get returns a value; "" where there is none.
 func (k *keys) get(path string) string {
 	if k.err != nil {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(k.r.ctx, readTimeout)
-	defer cancel()
-	s, err := k.r.src.store.Read(ctx, path)
+	was, ok := k.known[path]
+	s, err := was.value, was.err
+	if !ok {
+		ctx, cancel := context.WithTimeout(k.r.ctx, readTimeout)
+		defer cancel()
+		s, err = k.r.src.store.Read(ctx, path)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.err = err
 	}
@@ -73,14 +128,14 @@ func (k *keys) get(path string) string {
 }
 
 func (k *keys) domain(d *xen.Domain, id units.DomID) {
-	home := fmt.Sprintf("/local/domain/%d/", id)
+	home := home(id)
 	d.Name = domkeys.Name(k.get(home + "name"))
 	d.Target = domkeys.KiB(k.get(home + "memory/target"))
 	d.StaticMax = domkeys.KiB(k.get(home + "memory/static-max"))
 	// Both PV and HVM guests have their devices listed with the PV backend
 	// (X:tools/libs/light/libxl_pci.c, libxl__create_pci_backend).
-	devices := k.get(fmt.Sprintf("/local/domain/0/backend/pci/%d/0/num_devs", id))
-	if n, err := strconv.ParseUint(devices, 10, 16); err == nil || devices == "" && k.err == nil {
+	count := k.get(devices(id))
+	if n, err := strconv.ParseUint(count, 10, 16); err == nil || count == "" && k.err == nil {
 		d.PCI = opt.Of(int(n))
 	}
 	if id == 0 {
@@ -88,11 +143,11 @@ func (k *keys) domain(d *xen.Domain, id units.DomID) {
 	}
 	d.Guest = domkeys.Guest(func(key string) string { return k.get(home + key) }, k.r.hv.begin)
 	if d.Type == "" {
-		d.Type = domainType(k.get(fmt.Sprintf("/libxl/%d/type", id)))
+		d.Type = domainType(k.get(kindOf(id)))
 	}
 	// The path comes from the toolstack; "/vm/" keeps to where it writes.
 	if vm := k.get(home + "vm"); strings.HasPrefix(vm, "/vm/") {
-		d.Uptime = since(k.get(vm+"/start_time"), k.r.hv.begin)
+		d.Uptime = since(k.get(vm+startTime), k.r.hv.begin)
 	}
 }
 

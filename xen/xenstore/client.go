@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,6 +74,52 @@ func (c *Client) conn(ctx context.Context) (*conn, error) {
 // fs.ErrPermission where it may not be read.
 func (c *Client) Read(ctx context.Context, path string) (string, error) {
 	return (&Tx{client: c}).Read(ctx, path)
+}
+
+// batch bounds how many requests are under way: others want their turn.
+const batch = 256
+
+// ReadEach is Read of many keys, each with a value or an error. Over the socket
+// it takes a few messages for all, which is the most of what reading many small
+// keys costs.
+func (c *Client) ReadEach(ctx context.Context, paths []string) (values []string, errs []error) {
+	values, errs = make([]string, len(paths)), make([]error, len(paths))
+	for from := 0; from < len(paths); from += batch {
+		to := min(from+batch, len(paths))
+		c.readBatch(ctx, paths[from:to], values[from:to], errs[from:to])
+	}
+	return values, errs
+}
+
+func (c *Client) readBatch(ctx context.Context, paths, values []string, errs []error) {
+	on, err := c.conn(ctx)
+	if err == nil && (!on.takesBatches() || !allValid(paths)) {
+		for i, p := range paths {
+			values[i], errs[i] = c.Read(ctx, p)
+		}
+		return
+	}
+	var sent []*request
+	if err == nil {
+		bodies := make([][]byte, len(paths))
+		for i, p := range paths {
+			bodies[i] = args(p)
+		}
+		sent, err = on.send(ctx, kindRead, 0, bodies...)
+	}
+	for i, p := range paths {
+		errs[i] = err
+		if err == nil {
+			var b []byte
+			b, errs[i] = on.wait(ctx, sent[i])
+			values[i] = string(b)
+		}
+		errs[i] = about("read", p, errs[i])
+	}
+}
+
+func allValid(paths []string) bool {
+	return !slices.ContainsFunc(paths, func(p string) bool { return !valid(p) })
 }
 
 // List returns the names below a key, in no order. Errors as Read; a list of
@@ -138,10 +185,15 @@ var errTooLong = fmt.Errorf("more than %d bytes: %w", maxPayload, syscall.E2BIG)
 // ask is one request about a path.
 func (t *Tx) ask(ctx context.Context, op string, k kind, path string, body []byte) ([]byte, error) {
 	b, err := t.try(ctx, k, path, body)
-	if err != nil {
-		return nil, &fs.PathError{Op: op + " xenstore", Path: path, Err: err}
+	return b, about(op, path, err)
+}
+
+// about says what was done to which path; nil stays nil.
+func about(op, path string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return b, nil
+	return &fs.PathError{Op: op + " xenstore", Path: path, Err: err}
 }
 
 func (t *Tx) try(ctx context.Context, k kind, path string, body []byte) ([]byte, error) {

@@ -469,6 +469,73 @@ func TestOneRequestAtATime(t *testing.T) {
 	}
 }
 
+// notASocket hides that a connection is one, as the kernel's device is none.
+type notASocket struct{ io.ReadWriteCloser }
+
+func TestReadEach(t *testing.T) {
+	k := map[string]string{}
+	var paths []string
+	for i := range 1000 {
+		paths = append(paths, fmt.Sprintf("/k/%d", i))
+		if i%7 != 0 {
+			k[paths[i]] = fmt.Sprint("value of ", i)
+		}
+	}
+	s := xenstoretest.New(k)
+	for name, c := range map[string]struct {
+		dial     xenstore.Dialer
+		oneByOne bool
+	}{
+		"socket": {s.Dial, false},
+		"device": {func(ctx context.Context) (io.ReadWriteCloser, error) {
+			c, err := s.Dial(ctx)
+			return notASocket{c}, err
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			oneByOne, before := c.oneByOne, s.Overlaps()
+			c := xenstore.New(c.dial)
+			defer c.Close()
+			values, errs := c.ReadEach(t.Context(), paths)
+			if now := s.Overlaps(); oneByOne && now > before {
+				t.Errorf("%d requests came while another was open", now-before)
+			}
+			for i, p := range paths {
+				if want := k[p]; values[i] != want || (errs[i] == nil) != (want != "") || errs[i] != nil && !errors.Is(errs[i], fs.ErrNotExist) {
+					t.Fatalf("%s: %q, %v", p, values[i], errs[i])
+				}
+			}
+			// What cannot be sent hurts nobody else.
+			values, errs = c.ReadEach(t.Context(), []string{"/k/1", "no path", "/k/2"})
+			if values[0] != k["/k/1"] || !errors.Is(errs[1], syscall.EINVAL) || values[2] != k["/k/2"] || errors.Join(errs[0], errs[2]) != nil {
+				t.Errorf("%q, %v", values, errs)
+			}
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, errs := c.ReadEach(gone, paths[:2]); !errors.Is(errs[0], context.Canceled) || !errors.Is(errs[1], context.Canceled) {
+				t.Errorf("a context that has ended: %v", errs)
+			}
+			if v, err := c.Read(t.Context(), "/k/1"); v != k["/k/1"] || err != nil {
+				t.Errorf("afterwards: %q, %v", v, err)
+			}
+		})
+	}
+}
+
+// TestReadEachThatIsCut loses the connection in the middle of a batch.
+func TestReadEachThatIsCut(t *testing.T) {
+	s := xenstoretest.New(keys())
+	n := 0
+	s.Answer = func(_ int, b []byte) ([]byte, bool) { n++; return b, n == 3 }
+	c := open(t, s)
+	values, errs := c.ReadEach(t.Context(), slices.Repeat([]string{"/local/domain/1/name"}, 10))
+	for i, err := range errs {
+		if i >= 3 && err == nil || err == nil && values[i] != "web1" {
+			t.Errorf("%d: %q, %v", i, values[i], err)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	k := map[string]string{}
 	for i := range 16 {

@@ -1,6 +1,7 @@
 package xenstore
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,14 +10,14 @@ import (
 	"sync"
 )
 
-// conn is one connection, with one request at a time. Where that request is
-// given up, the next waits for its answer all the same: Linux's device (seen on
-// 6.1, /dev/xen/xenbus) hangs for good, and with it all of Dom0's xenbus, when it
-// gets a WATCH or UNWATCH while it owes an answer. Once anything goes wrong, all
-// that wait get that error.
+// conn is one connection, with one request at a time, or one batch of them where
+// it is a socket. Where that is given up, the next waits for its answers all the
+// same: Linux's device (seen on 6.1, /dev/xen/xenbus) hangs for good, and with it
+// all of Dom0's xenbus, when it gets a WATCH or UNWATCH while it owes an answer.
+// Once anything goes wrong, all that wait get that error.
 type conn struct {
 	rw io.ReadWriteCloser
-	// turn holds one token, which a request takes until it is answered.
+	// turn holds one token, which a batch takes until all of it is answered.
 	turn chan struct{}
 	// done is closed when the connection has ended, err says why.
 	done chan struct{}
@@ -24,7 +25,7 @@ type conn struct {
 	mu      sync.Mutex
 	err     error
 	lastID  uint32
-	current *request          // nil while none is under way
+	owed    []*request        // whose answers are to come, in this order
 	watches map[string]*Watch // by token
 	tokens  int               // given out so far
 }
@@ -68,8 +69,9 @@ func (c *conn) ended() error {
 }
 
 func (c *conn) read() {
+	in := bufio.NewReader(c.rw)
 	for {
-		p, err := readPacket(c.rw)
+		p, err := readPacket(in)
 		if err == nil {
 			err = c.dispatch(p)
 		}
@@ -98,18 +100,22 @@ func (c *conn) dispatch(p packet) error {
 		}
 		return nil
 	}
-	r := c.current
+	if len(c.owed) == 0 {
+		return nil
+	}
+	r := c.owed[0]
 	// The kernel's device answers WATCH and UNWATCH itself, and up to Linux 4.10
 	// without the id (drivers/xen/xenbus/xenbus_dev_frontend.c).
-	if r == nil || p.id != r.id && (p.id != 0 || p.kind != r.kind) {
+	if p.id != r.id && (p.id != 0 || p.kind != r.kind) {
 		return nil
 	}
 	if p.kind != r.kind && p.kind != kindError {
 		return fmt.Errorf("an answer of kind %d to a request of kind %d: %w", p.kind, r.kind, ErrProtocol)
 	}
 	r.answer <- p
-	c.current = nil
-	c.turn <- struct{}{}
+	if c.owed = c.owed[1:]; len(c.owed) == 0 {
+		c.turn <- struct{}{}
+	}
 	return nil
 }
 
@@ -122,6 +128,11 @@ func (c *conn) ask(ctx context.Context, k kind, tx uint32, body []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	return c.wait(ctx, r[0])
+}
+
+// wait waits for the answer to a request that was sent.
+func (c *conn) wait(ctx context.Context, r *request) ([]byte, error) {
 	select {
 	case p := <-r.answer:
 		if p.kind == kindError {
@@ -142,8 +153,16 @@ func (c *conn) tell(k kind, tx uint32, body []byte) {
 	}()
 }
 
-// send sends a request once the one before is answered.
-func (c *conn) send(ctx context.Context, k kind, tx uint32, body []byte) (*request, error) {
+// takesBatches tells whether there may be several requests in one piece. The
+// kernel's device takes one at a time.
+func (c *conn) takesBatches() bool { _, ok := c.rw.(net.Conn); return ok }
+
+// send sends requests of a kind once those before are answered. They go in one
+// piece, for the kernel's device takes a message so.
+func (c *conn) send(ctx context.Context, k kind, tx uint32, bodies ...[]byte) ([]*request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // the turn may be free, too
+	}
 	select {
 	case <-c.turn:
 	case <-ctx.Done():
@@ -151,23 +170,28 @@ func (c *conn) send(ctx context.Context, k kind, tx uint32, body []byte) (*reque
 	case <-c.done:
 		return nil, c.ended()
 	}
+	var text []byte
+	batch := make([]*request, len(bodies))
 	c.mu.Lock()
-	if c.lastID++; c.lastID == 0 {
-		c.lastID++ // 0 is what events have
+	for i, body := range bodies {
+		if c.lastID++; c.lastID == 0 {
+			c.lastID++ // 0 is what events have
+		}
+		batch[i] = &request{kind: k, id: c.lastID, answer: make(chan packet, 1)}
+		text = packet{k, c.lastID, tx, body}.append(text)
 	}
-	r := &request{kind: k, id: c.lastID, answer: make(chan packet, 1)}
-	c.current = r
+	c.owed = batch
 	c.mu.Unlock()
 	// Nothing is on its way, so that a write has room. One that waits all the
 	// same is cut off, and leaves half a message: that ends the connection.
 	stop := context.AfterFunc(ctx, func() { c.end(fmt.Errorf("write to xenstore: %w", ctx.Err())) })
-	_, err := c.rw.Write(packet{k, r.id, tx, body}.bytes())
+	_, err := c.rw.Write(text)
 	stop()
 	if err != nil {
 		c.end(fmt.Errorf("write to xenstore: %w", err))
 		return nil, c.ended()
 	}
-	return r, nil
+	return batch, nil
 }
 
 // errClosed is what waiters get when the client is closed.

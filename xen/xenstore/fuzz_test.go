@@ -12,9 +12,9 @@ import (
 
 // FuzzReadPacket reads messages one after the other, and writes them again.
 func FuzzReadPacket(f *testing.F) {
-	f.Add(packet{kindRead, 1, 0, []byte("web1")}.bytes())
-	f.Add(append(packet{kindWatchEvent, 0, 0, args("/local/domain/1", "xtm-1")}.bytes(), packet{kindError, 2, 7, args("ENOENT")}.bytes()...))
-	f.Add(packet{kindDirectory, 3, 0, make([]byte, maxPayload)}.bytes()[:500])
+	f.Add(packet{kindRead, 1, 0, []byte("web1")}.append(nil))
+	f.Add(append(packet{kindWatchEvent, 0, 0, args("/local/domain/1", "xtm-1")}.append(nil), packet{kindError, 2, 7, args("ENOENT")}.append(nil)...))
+	f.Add(packet{kindDirectory, 3, 0, make([]byte, maxPayload)}.append(nil)[:500])
 	f.Add([]byte("\x02\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := bytes.NewReader(b)
@@ -27,7 +27,7 @@ func FuzzReadPacket(f *testing.F) {
 				}
 				return
 			}
-			if again := p.bytes(); !bytes.HasPrefix(rest, again) {
+			if again := p.append(nil); !bytes.HasPrefix(rest, again) {
 				t.Fatalf("%x was read as %x", rest, again)
 			}
 		}
@@ -36,11 +36,11 @@ func FuzzReadPacket(f *testing.F) {
 
 // FuzzAnswers is a server that answers anything at all: every call returns.
 func FuzzAnswers(f *testing.F) {
-	f.Add(packet{kindRead, 1, 0, []byte("web1")}.bytes())
-	f.Add(packet{kindError, 1, 0, args("E2BIG")}.bytes())
-	f.Add(packet{kindTransactionStart, 1, 0, args("1")}.bytes())
-	f.Add(packet{kindDirectoryPart, 1, 0, []byte("1\x00a\x00\x00")}.bytes())
-	f.Add(packet{kindWatch, 0, 0, args("OK")}.bytes())
+	f.Add(packet{kindRead, 1, 0, []byte("web1")}.append(nil))
+	f.Add(packet{kindError, 1, 0, args("E2BIG")}.append(nil))
+	f.Add(packet{kindTransactionStart, 1, 0, args("1")}.append(nil))
+	f.Add(packet{kindDirectoryPart, 1, 0, []byte("1\x00a\x00\x00")}.append(nil))
+	f.Add(packet{kindWatch, 0, 0, args("OK")}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := New(func(context.Context) (io.ReadWriteCloser, error) {
 			near, far := net.Pipe()
@@ -99,11 +99,11 @@ func TestGivenUpRequestKeepsItsTurn(t *testing.T) {
 		t.Fatalf("%q was sent while the first was not answered", p.body)
 	case <-time.After(50 * time.Millisecond):
 	}
-	if _, err := far.Write(packet{kindRead, first.id, 0, []byte("late")}.bytes()); err != nil {
+	if _, err := far.Write(packet{kindRead, first.id, 0, []byte("late")}.append(nil)); err != nil {
 		t.Fatal(err)
 	}
 	second := <-sent
-	if _, err := far.Write(packet{kindWatch, second.id, 0, args("OK")}.bytes()); err != nil {
+	if _, err := far.Write(packet{kindWatch, second.id, 0, args("OK")}.append(nil)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-answered; err != nil {

@@ -74,10 +74,8 @@ func readPacket(r io.Reader) (packet, error) {
 	return p, nil
 }
 
-// bytes is the message as it travels: in one piece, for the kernel's device
-// takes it so.
-func (p packet) bytes() []byte {
-	b := make([]byte, 0, headerSize+len(p.body))
+// append adds the message, as it travels, to others.
+func (p packet) append(b []byte) []byte {
 	for _, w := range [...]uint32{uint32(p.kind), p.id, p.tx, uint32(len(p.body))} {
 		b = binary.LittleEndian.AppendUint32(b, w)
 	}
