@@ -10,7 +10,7 @@ const memoryMiB, dom0MiB = 2560, 896
 
 // kernelArgs are for every Linux of the lab. What only costs an emulated
 // processor time is off.
-const kernelArgs = "quiet rdinit=/init mitigations=off init_on_alloc=0 audit=0 apparmor=0 cryptomgr.notests"
+const kernelArgs = "quiet rdinit=/init mitigations=off rodata=off init_on_alloc=0 audit=0 apparmor=0 cryptomgr.notests"
 
 // hostDevices lay the PCI tree out like a Supermicro X10SAE: the graphics
 // port, the functions of the C226, and what hangs on its root ports. ioh3420

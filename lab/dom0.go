@@ -133,7 +133,7 @@ func lookAround(ctx context.Context) facts {
 	}
 	f.words["tmem"] = bytes.Contains(ask("xl", "dmesg"), []byte("tmem: initialized"))
 	f.words["libvirt"] = bytes.Contains(ask("virsh", "-c", "xen:///system", "list"), []byte("Domain-0"))
-	if log, err := os.ReadFile("/var/log/xen/console/guest-web1.log"); err == nil {
+	if log, err := os.ReadFile(guestLog("web1")); err == nil {
 		f.words["guest-tmem"] = bytes.Contains(log, []byte("LAB-TMEM"))
 	}
 	for line := range strings.SplitSeq(string(ask("xtm", "--help")), "\n") {

@@ -209,6 +209,19 @@ func TestQEMUArgs(t *testing.T) {
 	}
 }
 
+func TestParseAnswer(t *testing.T) {
+	text := "[   12.3] a message of the kernel\r\nLAB-OUT 7\r\naGVs\r\nbG8K\r\nLAB-ERR 7\r\nb29wcwo=\r\nLAB-END 7 3\r\n"
+	a, err := parseAnswer("7", text)
+	if err != nil || string(a.stdout) != "hello\n" || string(a.stderr) != "oops\n" || a.code != 3 {
+		t.Errorf("%q %q %d, %v", a.stdout, a.stderr, a.code, err)
+	}
+	for _, bad := range []string{"", strings.Replace(text, "aGVs", "a", 1), strings.ReplaceAll(text, " 7", " 8"), text[:len(text)-6]} {
+		if a, err := parseAnswer("7", bad); err == nil {
+			t.Errorf("%q: %+v", bad, a)
+		}
+	}
+}
+
 func TestGuests(t *testing.T) {
 	per, loops := disks()
 	if len(loops) > 16 {

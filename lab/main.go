@@ -64,9 +64,11 @@ func lab(ctx context.Context, args []string) (int, error) {
 		return shell(ctx, cfg)
 	case "list":
 		return listScenarios(os.Stdout)
+	// What dom0/rc and the scenarios call inside the machine.
 	case "dom0":
-		// What dom0/rc calls inside the machine.
 		return runDom0(ctx, os.Stdout)
+	case "guest":
+		return askGuest(ctx, fs.Arg(1), strings.Join(fs.Args()[min(2, fs.NArg()):], " "))
 	}
 	fs.Usage()
 	return 2, nil

@@ -28,7 +28,7 @@ await() {
 	end=$(($(now) + $1 * ${LAB_SLOW:-1})); shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now)" -lt $end ] || fail "waited for: $*"
-		sleep 0.2
+		sleep 0.5
 	done
 }
 
@@ -48,24 +48,7 @@ create() {
 up() { grep -q LAB-READY "/var/log/xen/console/guest-$1.log"; }
 
 # guest NAME COMMAND: runs it in that guest; output and exit code are its own.
-guest() {
-	name=$1; shift
-	log=/var/log/xen/console/guest-$name.log
-	id=$(cat /proc/sys/kernel/random/uuid)
-	from=$(($(stat -c %s "$log") + 1))
-	echo "$id $*" >"$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty")"
-	end=$(($(now) + 60 * ${LAB_SLOW:-1}))
-	until tail -c "+$from" "$log" | grep -q "^LAB-END $id"; do
-		[ "$(now)" -lt $end ] || fail "guest $name did not answer: $*"
-		sleep 0.2
-	done
-	tail -c "+$from" "$log" | tr -d '\r' >"/tmp/guest.$id"
-	sed -n "/^LAB-ERR $id/,/^LAB-END $id/{/^LAB-/d;p}" "/tmp/guest.$id" | base64 -d >&2
-	sed -n "/^LAB-OUT $id/,/^LAB-ERR $id/{/^LAB-/d;p}" "/tmp/guest.$id" | base64 -d
-	code=$(sed -n "s/^LAB-END $id //p" "/tmp/guest.$id")
-	rm "/tmp/guest.$id"
-	return "$code"
-}
+guest() { /lab/lab guest "$@"; }
 
 # between WHAT A B GOT: got is A, B or a number between them. A guest's memory
 # moves, so what xtm says is held against the toolstack before and after it.
@@ -74,6 +57,25 @@ between() {
 		awk -v a="$2" -v b="$3" -v x="$4" 'BEGIN { exit !(x ~ /^[0-9.]+$/ && (x - a) * (x - b) <= 0) }' ||
 		fail "$1: want $2 or $3 or between them, got $4"
 	echo "ok: $1 = $4"
+}
+
+# unmoved BEFORE GOT AFTER KEYS: of these tables the rows with those keys, as
+# between. It says how many there are.
+unmoved() {
+	awk -F'\t' -v keys="$4" '
+		BEGIN { n = split(keys, k, " "); for (i = 1; i <= n; i++) want[k[i]] = 1 }
+		FNR == 1 { file++ }
+		$2 in want { v[file, $1 " " $2] = $3; if (file == 1) rows[$1 " " $2] = 1 }
+		function get(f, r) { return ((f, r) in v) ? v[f, r] : "absent" }
+		END {
+			for (r in rows) {
+				a = get(1, r); x = get(2, r); b = get(3, r); compared++
+				if (x == a || x == b || x ~ /^[0-9.]+$/ && (x - a) * (x - b) <= 0) continue
+				print "FAIL: " r ": want " a " or " b " or between them, got " x; bad = 1
+			}
+			print "ok: " compared " figures"
+			exit bad || compared < 25
+		}' "$1" "$2" "$3" || fail "$2 is not between $1 and $3"
 }
 
 # column TABLE NAME N: the Nth word of the row whose first word is NAME.
@@ -98,9 +100,9 @@ value() { awk -F'\t' -v who="$2" -v key="$3" '$1 == who && $2 == key { print $3;
 # seconds: of a time as xl uptime writes it, "0:03:14" or "2 days, 0:03:14".
 seconds() { awk '{ n = split($NF, t, ":"); d = ($0 ~ /day/) ? $1 : 0; print d * 86400 + t[n-2] * 3600 + t[n-1] * 60 + t[n] }'; }
 
-# live PACKAGE FLAG...: the tests of that package that need a real Xen.
+# live PACKAGE TESTS: those of the package's tests, which need a real Xen.
 live() {
 	test=/lab/live/$1.test; shift
-	"$test" -test.v "$@" >live.out 2>&1 || { cat live.out; fail "$test $*"; }
+	"$test" -test.v -test.run "$@" >live.out 2>&1 || { cat live.out; fail "$test $*"; }
 	cat live.out
 }

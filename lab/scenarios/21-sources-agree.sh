@@ -1,4 +1,4 @@
 #!/bin/sh
 # what: hypercalls, xl and a capture of each agree on every field of a snapshot, but for differences that are explained
 # timeout: 180
-live live -test.run 'TestSourcesAgree/xl|TestCaptureGivesTheSame'
+live live 'TestSourcesAgree/xl|TestCaptureGivesTheSame'

@@ -2,4 +2,4 @@
 # what: the same of a hundred snapshots
 # needs: nightly
 # timeout: 1200
-XTM_LIVE_SNAPSHOTS=100 live live -test.run TestSpeed
+XTM_LIVE_SNAPSHOTS=100 live live TestSpeed
