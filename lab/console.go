@@ -53,6 +53,9 @@ func (o *outcome) line(s string) (text string, ok bool) {
 
 // prepare builds what every boot needs.
 func prepare(ctx context.Context, c config, say func(string, ...any)) (machine, error) {
+	if missing := missingPackages(); len(missing) > 0 {
+		return machine{}, fmt.Errorf("the lab needs Debian's packages %[1]s: apt-get install %[1]s", strings.Join(missing, " "))
+	}
 	b, err := buildBase(ctx, c.cache, say)
 	if err != nil {
 		return machine{}, err

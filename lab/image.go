@@ -330,9 +330,11 @@ func writeXen(src, dst string) error {
 
 // makeExt4 makes an image of a directory; mke2fs needs no mount and no root.
 func makeExt4(ctx context.Context, tree, image, size string) error {
-	cmd := exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", tree, image, size)
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	_, err := output(cmd)
+	mke2fs, err := lookPath("mke2fs")
+	if err != nil {
+		return err
+	}
+	_, err = output(exec.CommandContext(ctx, mke2fs, "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", tree, image, size))
 	return err
 }
 

@@ -23,6 +23,36 @@ var packages = []string{
 	"linux-image-amd64", "busybox-static", "dash", "e2fsprogs", "jq", "pciutils",
 }
 
+// needed are the programs that the lab runs on the outer machine, by package.
+var needed = []struct{ pkg, program string }{
+	{"apt", "apt-get"},
+	{"dpkg", "dpkg-deb"},
+	{"e2fsprogs", "mke2fs"},
+	{"qemu-system-x86", "qemu-system-x86_64"},
+	{"xz-utils", "xz"},
+}
+
+// missingPackages are those that are not there.
+func missingPackages() []string {
+	var missing []string
+	for _, n := range needed {
+		if _, err := lookPath(n.program); err != nil {
+			missing = append(missing, n.pkg)
+		}
+	}
+	return missing
+}
+
+// lookPath finds a program, in /usr/sbin too, which users other than root do not
+// have in PATH.
+func lookPath(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + program)
+	}
+	return path, err
+}
+
 // deb is a package file; its name has the version.
 type deb struct{ file, size string }
 
