@@ -21,8 +21,8 @@ type Commands struct {
 	Guest string `json:"guest_config"`
 	// Hide keeps the devices from Dom0's drivers from the next boot on, and what
 	// was hidden before stays so; nil where that is not possible.
-	Hide     []string `json:"hide"`
-	HideUndo []string `json:"hide_undo"`
+	Hide     []string `json:"hide,omitempty"`
+	HideUndo []string `json:"hide_undo,omitempty"`
 	// HideNote says why Hide is nil, or lacks some of the devices.
 	HideNote string `json:"hide_note,omitempty"`
 	// Now does it until the next boot, NowUndo gives the devices back; both
@@ -68,7 +68,7 @@ func (p *Profile) Commands(of []pci.Address, force []Guard) (Commands, error) {
 			return Commands{}, refuse(cause.ErrNeedsRoot, "whether %s can go to a guest could not be told: %s", a, r.first())
 		}
 		if names := missing(r.Blocks, force); len(names) > 0 {
-			return Commands{}, refuse(nil, "%s is not given away: %s (%s insists)", a, r.first(), strings.Join(names, " "))
+			return Commands{}, refuse(nil, "%s is not given away: %s; to insist: %s", a, r.first(), strings.Join(names, " "))
 		}
 		for _, g := range r.Blocks {
 			if !slices.Contains(c.Forced, g) {

@@ -216,7 +216,7 @@ func (a *assessment) group() {
 	switch {
 	case len(blocked) > 0:
 		a.block(GuardGroup, "it cannot be kept apart from what must stay: "+strings.Join(blocked, "; "),
-			"give away another device; Xen itself would not object, for it ignores access control")
+			"give away another device")
 		a.r.Reasons[len(a.r.Reasons)-1].Evidence = []finding.Evidence{why}
 	case len(a.r.With) > 0:
 		a.say(finding.Warning, "group", "it cannot be kept apart from "+list(a.r.With)+": they go to the same guest together", "", why)
@@ -225,13 +225,13 @@ func (a *assessment) group() {
 	default:
 		a.say(finding.Good, "group", "it is alone in its group", "", why)
 	}
-	if x := pci.Find(a.p.XenGroups, a.d.Address); x != nil && !slices.Equal(x.Members, g.Members) {
+	if x := pci.Find(a.p.XenGroups, a.d.Address); x != nil && !slices.Equal(x.Members, g.Members) && len(a.r.With)+len(x.Members) > 1 {
 		mates := slices.DeleteFunc(slices.Clone(x.Members), func(m pci.Address) bool { return m == a.d.Address })
-		with := "nothing"
+		seen := "Xen itself would let it go alone: it ignores access control between devices"
 		if len(mates) > 0 {
-			with = list(mates)
+			seen = "Xen itself, which ignores access control between devices, ties it to " + list(mates)
 		}
-		a.say(finding.Note, "xen-group", "Xen's own groups, which ignore access control, tie it to "+with, "")
+		a.say(finding.Note, "xen-group", seen, "")
 	}
 }
 
@@ -294,7 +294,8 @@ func (a *assessment) reserved() {
 			a.say(finding.Note, "reserved-memory", where+", which the guest will see as it is", "")
 			continue
 		}
-		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, list(r.Devices(a.p.topology))),
+		others := slices.DeleteFunc(r.Devices(a.p.topology), func(o pci.Address) bool { return o == a.d.Address })
+		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, list(others)),
 			"Xen 4.6 and later refuse it unless rdm_policy=relaxed is in the guest's configuration, which is not secure")
 	}
 }

@@ -184,7 +184,7 @@ func TestReservedMemory(t *testing.T) {
 		p := read(t, m)
 		r := readiness(t, p, "00:14.0")
 		f := reason(r, "rmrr-shared")
-		if !strings.Contains(f.Seen, "0000:00:14.0, 0000:00:1a.0, 0000:00:1d.0") || !strings.Contains(f.Advice, "not secure") {
+		if !strings.Contains(f.Seen, "together with 0000:00:1a.0, 0000:00:1d.0") || !strings.Contains(f.Advice, "not secure") {
 			t.Errorf("%+v", f)
 		}
 		if _, err := p.Commands([]pci.Address{r.Address}, nil); err == nil {

@@ -37,7 +37,9 @@ type Machine struct {
 	Run   run.Func
 	// Hypervisor is asked in Dom0 only.
 	Hypervisor Hypervisor
-	// Names go before those of the machine's own pci.ids; nil is none.
+	// IDs is where pci.ids is looked for; nil is Files.
+	IDs hostfs.Files
+	// Names go before those of pci.ids; nil is none.
 	Names *pci.IDs
 }
 
@@ -48,6 +50,8 @@ type Profile struct {
 	Role role.Role `json:"role,omitempty"`
 	// RoleSeen is what Role rests on.
 	RoleSeen string `json:"role_seen"`
+	// Recorded names the recording that this was read from; "" is live.
+	Recorded string `json:"recorded,omitempty"`
 
 	CPU    CPU    `json:"cpu"`
 	Board  Board  `json:"board"`
@@ -83,6 +87,9 @@ type Profile struct {
 	held     held
 	system   system
 }
+
+// PCIDevices is what a gap is called where there is no list of devices at all.
+const PCIDevices = "PCI devices"
 
 // GroupsBy is who made the groups.
 type GroupsBy string
@@ -136,10 +143,14 @@ func Read(ctx context.Context, m Machine) (Profile, error) {
 
 func (p *Profile) readDevices(m Machine) {
 	devices, gaps, err := pci.Read(m.Files)
-	p.gap("PCI devices", err)
+	p.gap(PCIDevices, err)
 	p.topology = pci.NewTopology(devices)
 	p.Gaps = append(p.Gaps, merged(append(gaps, p.topology.Gaps...))...)
-	p.names, gaps = pci.LoadIDs(m.Files)
+	ids := m.IDs
+	if ids == nil {
+		ids = m.Files
+	}
+	p.names, gaps = pci.LoadIDs(ids)
 	for _, g := range gaps {
 		if g.Cause != cause.NoData { // a capture has other words for a file that is not there
 			p.Gaps = append(p.Gaps, g)

@@ -153,7 +153,7 @@ func (a *assessment) holder() {
 	case bound && driver == driverVFIO:
 		a.say(finding.Warning, "driver", "VFIO has it: a virtual machine of KVM may use it", "")
 	case bound && a.p.system.late(driver):
-		a.say(finding.Warning, "driver", "the driver "+driver+" is part of the kernel: at each boot it has the device before the module xen-pciback can hide it",
+		a.say(finding.Warning, "driver", "the driver "+driver+" is part of the kernel: at each boot it takes the device before a module, as xen-pciback is, can hide it",
 			"let xl take the device when the guest starts (seize=1), and use it for nothing in Dom0")
 	case bound:
 		a.say(finding.Good, "driver", "the driver "+driver+" has it now, and lets go of it", "")

@@ -116,6 +116,8 @@ var figures = []string{
 	"/proc/xen/", "/sys/module/", "/sys/kernel/", "/sys/devices/system/",
 	"/sys/hypervisor/version/", "/sys/hypervisor/properties/", "/sys/hypervisor/pmu/",
 	"/sys/hypervisor/type", "/sys/hypervisor/guest_type",
+	"/proc/cpuinfo", "/proc/interrupts", "/sys/bus/pci/devices/", "/sys/firmware/acpi/tables/", "/sys/firmware/dmi/tables/",
+	"/sys/class/dmi/id/",
 }
 
 // File redacts the content of a file.

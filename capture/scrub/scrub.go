@@ -54,6 +54,10 @@ func (s *Scrubber) configured(keys []string, value string) string {
 // File scrubs the content of a file.
 func (s *Scrubber) File(name string, b []byte) []byte {
 	switch {
+	case binary.MatchString(name):
+		return b
+	case name == smbiosTable:
+		return memoryModules(b)
 	case strings.HasSuffix(name, ".gz"):
 		return s.unpacked(name, b)
 	case strings.HasPrefix(name, "/boot/config-"), name == "/proc/config":
@@ -63,6 +67,10 @@ func (s *Scrubber) File(name string, b []byte) []byte {
 		return s.Text(b)
 	}
 }
+
+// binary are the files of registers and of tables that hold nothing which
+// anybody wrote.
+var binary = regexp.MustCompile(`^/sys/bus/pci/devices/[^/]+/config$|^/sys/firmware/acpi/tables/(?:DMAR|RMAD|XMAR|IVRS)$`)
 
 var configString = regexp.MustCompile(`(?m)"[^"\n]*"$`)
 

@@ -13,7 +13,8 @@ var allowed = regexp.MustCompile(`^(?:name|domid|vm` +
 	`|memory(?:/.*)?` + // static-max, target, videoram, Qubes' meminfo
 	`|data/meminfo_\w+|data/updated` + // xe-guest-utilities
 	`|control/feature-balloon` +
-	`|backend/pci/\d+/\d+/num_devs` + // of Dom0: how many devices a guest has
+	`|backend/pci/\d+/\d+/(?:num_devs|dev-\d+)` + // of Dom0: which devices a guest has
+	`|backend/vbd/\d+/\d+/physical-device` + // its disks, by number: paths have names
 	`)$`)
 
 // elsewhere are the other keys that a report needs: the toolstack writes them.

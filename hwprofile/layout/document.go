@@ -19,13 +19,21 @@ import (
 func Document(p hwprofile.Profile) render.Document {
 	doc := render.Document{
 		render.Heading{Level: 1, Text: title(p)},
-		render.Fields(machine(p)),
+		append(recorded(p.Recorded), machine(p)...),
 	}
 	if len(p.Devices) > 0 {
 		doc = append(doc, devices(p))
 	}
 	doc = append(doc, render.Findings{List: p.Findings})
 	return append(doc, gaps(p)...)
+}
+
+// recorded names the recording; nothing where the machine is this one.
+func recorded(label string) render.Fields {
+	if label == "" {
+		return nil
+	}
+	return render.Fields{{Label: "RECORDED", Text: label + "; not live"}}
 }
 
 func title(p hwprofile.Profile) string {
@@ -103,9 +111,9 @@ func family(c hwprofile.CPU) string {
 	for _, one := range []struct {
 		name string
 		n    opt.Value[int]
-	}{{"family", c.Family}, {"model", c.Number}, {"stepping", c.Stepping}} {
+	}{{"", c.Family}, {"model ", c.Number}, {"stepping ", c.Stepping}} {
 		if n, ok := one.n.Get(); ok {
-			parts = append(parts, one.name+" "+strconv.Itoa(n))
+			parts = append(parts, one.name+strconv.Itoa(n))
 		}
 	}
 	if rev, ok := c.Microcode.Get(); ok {
@@ -192,7 +200,7 @@ func devices(p hwprofile.Profile) render.Table {
 	}
 	walk(p.Tree.Roots, 0, func(a pci.Address, depth int) {
 		d := p.Device(a)
-		row := []render.Cell{render.Str(branch(depth) + a.String()), render.Str(d.Name), {}, {}, {}}
+		row := []render.Cell{render.Str(branch(depth) + a.String()), render.Str(short(d.Name)), {}, {}, {}}
 		if name, ok := d.Driver.Get(); ok {
 			row[2] = render.Str(name)
 		}
@@ -211,6 +219,15 @@ func devices(p hwprofile.Profile) render.Table {
 		t.Notes = []string{"Groups are computed from the devices' own registers, as Linux would make them: what is in one goes to a guest together."}
 	}
 	return t
+}
+
+// short drops the form of the maker's company, which stands in front of each
+// name and tells nothing: there is room for what it is instead.
+func short(name string) string {
+	for _, form := range []string{" Corporation", " Corp.", " Co., Ltd.", ", Ltd.", " Ltd.", ", Inc.", " Inc.", ", LLC", " GmbH"} {
+		name = strings.Replace(name, form, "", 1)
+	}
+	return name
 }
 
 // branch stands before what is below a bridge.

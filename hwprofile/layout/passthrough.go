@@ -8,11 +8,16 @@ import (
 	"xtm/hwprofile/pci"
 	"xtm/internal/finding"
 	"xtm/internal/render"
+	"xtm/internal/role"
 )
 
 // Answer is what detect passthrough has to say; it is its JSON form too.
 type Answer struct {
-	Schema int                `json:"schema"`
+	Schema int `json:"schema"`
+	// Recorded names the recording that this was read from; "" is live.
+	Recorded string `json:"recorded,omitempty"`
+	// Role is which side of Xen this is; "" could not be told.
+	Role   role.Role          `json:"role,omitempty"`
 	IOMMU  hwprofile.IOMMU    `json:"iommu"`
 	Groups []pci.Group        `json:"groups,omitempty"`
 	By     hwprofile.GroupsBy `json:"groups_by,omitempty"`
@@ -27,6 +32,9 @@ type Answer struct {
 	Compared []finding.Finding `json:"compared,omitempty"`
 	// Memory is what a device does to its guest's memory.
 	Memory string `json:"memory"`
+	// Guest is whether the guest's configuration allows a device; nil where none
+	// was given.
+	Guest *finding.Finding `json:"guest,omitempty"`
 	// Named is true where devices were asked for by address.
 	Named bool `json:"-"`
 }
@@ -37,14 +45,25 @@ func Passthrough(a Answer) render.Document {
 	if len(a.Compared) > 0 {
 		doc = append(doc, render.Heading{Level: 1, Text: "Saved devices"}, render.Findings{List: a.Compared, Evidence: true})
 	}
+	head := recorded(a.Recorded)
+	if a.Role == role.None {
+		head = append(head, render.Field{Label: "Xen", Text: "does not run here: this is what it would find"})
+	}
 	if !a.Named {
-		return append(doc, render.Fields{{Label: "IOMMU", Text: iommuWord(a.IOMMU) + ": " + a.IOMMU.Reason, Advice: a.IOMMU.Remedy}}, summary(a))
+		head = append(head, render.Field{Label: "IOMMU", Text: iommuWord(a.IOMMU) + ": " + a.IOMMU.Reason, Advice: a.IOMMU.Remedy})
+		return append(doc, head, summary(a))
+	}
+	if len(head) > 0 {
+		doc = append(doc, head)
 	}
 	for _, r := range a.Devices {
 		doc = append(doc,
 			render.Heading{Level: 1, Text: r.Address.String() + " " + r.Name + ": " + word(r.Answer)},
 			render.Fields{{Label: "Identity", Text: r.Identity.String()}},
-			render.Findings{List: r.Reasons})
+			render.Findings{List: ofOne(r.Reasons)})
+	}
+	if a.Guest != nil {
+		doc = append(doc, render.Heading{Level: 2, Text: "The guest"}, render.Findings{List: []finding.Finding{*a.Guest}})
 	}
 	for _, why := range a.Refused {
 		doc = append(doc, render.Paragraph("No commands: "+why))
@@ -53,6 +72,15 @@ func Passthrough(a Answer) render.Document {
 		doc = append(doc, commands(a)...)
 	}
 	return doc
+}
+
+// ofOne are findings below a heading that says of what they are.
+func ofOne(list []finding.Finding) []finding.Finding {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Subject = ""
+	}
+	return list
 }
 
 // word is an answer as people read it.
@@ -121,7 +149,7 @@ func summary(a Answer) render.Table {
 		if slices.Contains(checks, partOfTheMachine) {
 			continue
 		}
-		row := []render.Cell{render.Str(r.Address.String()), render.Str(r.Name), render.Str(w), {}}
+		row := []render.Cell{render.Str(r.Address.String()), render.Str(short(r.Name)), render.Str(w), {}}
 		if len(checks) > 0 {
 			row[3] = render.Str(strings.Join(checks, ", "))
 		}
@@ -152,29 +180,33 @@ func commands(a Answer) []render.Block {
 		doc = append(doc, render.Heading{Level: 2, Text: "You insisted, against this"}, forced)
 	}
 	step := func(check, seen string, lines ...string) finding.Finding {
-		return finding.Finding{Check: check, Subject: strings.Join(addresses(c.Devices), ", "), Verdict: finding.Note, Seen: seen, Commands: lines}
+		return finding.Finding{Check: check, Verdict: finding.Note, Seen: seen, Commands: lines}
 	}
 	steps := render.Findings{List: []finding.Finding{step("guest", "put this line into the guest's configuration", c.Guest)}}
+	if c.HideNote != "" {
+		steps.List = append(steps.List, step("hide", c.HideNote))
+	}
 	if len(c.Hide) > 0 {
 		steps.List = append(steps.List,
-			step("hide", "keep Dom0's drivers off it from the next boot on", c.Hide...),
+			step("hide", "keep Dom0's drivers off "+addresses(c.Devices)+" from the next boot on", c.Hide...),
 			step("hide-undo", "undo that", c.HideUndo...))
-	} else {
-		steps.List = append(steps.List, step("hide", "how this distribution hides a device at boot is not known: the option is hide= of the module xen-pciback"))
 	}
 	if len(c.Now) > 0 {
 		steps.List = append(steps.List,
-			step("now", "or take it from Dom0 now, until the next boot", c.Now...),
-			step("now-undo", "give it back to Dom0", c.NowUndo...))
+			step("now", "or take "+addresses(c.Devices)+" from Dom0 now, until the next boot", c.Now...),
+			step("now-undo", "give it back to Dom0, when no guest has it", c.NowUndo...))
 	}
-	return append(doc,
-		render.Heading{Level: 2, Text: "Commands: none of them has been run"}, steps, render.Paragraph(a.Memory))
+	doc = append(doc, render.Heading{Level: 2, Text: "Commands: none of them has been run"}, steps)
+	if a.Guest == nil {
+		doc = append(doc, render.Paragraph(a.Memory))
+	}
+	return doc
 }
 
-func addresses(list []pci.Address) []string {
+func addresses(list []pci.Address) string {
 	s := make([]string, 0, len(list))
 	for _, a := range list {
 		s = append(s, a.String())
 	}
-	return s
+	return strings.Join(s, ", ")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"xtm/capture"
+	"xtm/hwprofile"
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/role"
@@ -20,7 +21,8 @@ func captureCommand(env Env) *cli.Command {
 		Name:      "capture",
 		Usage:     "record what a report reads, to look at it elsewhere or to ask for help",
 		ArgsUsage: "DIR|FILE.tar.gz",
-		Description: `It changes nothing on the machine. What it wrote is read by "xtm report --source".
+		Description: `It changes nothing on the machine. What it wrote is read by "xtm report --source" and
+"xtm detect --from".
 Secrets are never recorded; --redact replaces the names of domains and hosts, uuids and
 addresses by made-up ones, the same everywhere.
 
@@ -87,6 +89,11 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 	var without string
 	if role == capture.Host {
 		without, unread = readHost(ctx, rec.Seams(), redact)
+		left, err := readHardware(ctx, env, rec.Hardware(redact))
+		if err != nil {
+			return err
+		}
+		without += left
 	}
 	if err := rec.Extras(ctx); err != nil {
 		return err
@@ -104,6 +111,19 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 		}
 	}
 	return nil
+}
+
+// readHardware reads what detect reads. The names of devices are those of
+// whoever looks at the capture, so that their list is not recorded. It says what
+// was left out; the error is the context's.
+func readHardware(ctx context.Context, env Env, seams capture.Seams) (left string, err error) {
+	if names, err := env.Files.ReadDir("/sys/bus/pci/devices"); err == nil && len(names) > capture.MaxFunctions {
+		return fmt.Sprintf("recorded without hardware: %d PCI functions are more than %d\n", len(names), capture.MaxFunctions), nil
+	}
+	_, err = hwprofile.Read(ctx, hwprofile.Machine{
+		Files: seams.Files, Run: seams.Run, Hypervisor: xl.New(seams.Run, seams.Files), IDs: env.Files,
+	})
+	return "", err
 }
 
 // readHost reads the host in both ways, so that the capture has what each of

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/capture"
 	"xtm/hwprofile"
 	"xtm/hwprofile/layout"
 	"xtm/hwprofile/pci"
@@ -28,12 +30,19 @@ missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
    xtm detect                          this machine
    xtm detect --format lspci-tree      its devices as lspci -tv shows them
    xtm detect --format json            everything, for programs
+   xtm detect --from host.tar.gz       a machine that xtm capture recorded
    xtm detect passthrough              which devices can go to a guest, and why`,
-		Flags:       detectFlags("table, json, markdown or lspci-tree"),
+		Flags: append(detectFlags("table, json, markdown or lspci-tree"),
+			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of --format json and exit"},
+		),
 		Subcommands: []*cli.Command{passthroughCommand(env)},
 		Action: func(c *cli.Context) error {
 			o, err := detectOptionsOf(c, "table", "json", "markdown", "lspci-tree")
 			if err != nil {
+				return err
+			}
+			if c.Bool("schema") {
+				_, err := env.Stdout.Write(layout.SchemaJSON())
 				return err
 			}
 			p, err := o.read(c.Context, env)
@@ -48,6 +57,7 @@ missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
 func detectFlags(formats string) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "format", Value: "table", Usage: formats},
+		&cli.StringFlag{Name: "from", Aliases: []string{"source"}, Usage: "read the machine that this `CAPTURE` recorded", TakesFile: true},
 		&cli.StringFlag{Name: "root", Usage: "read the machine whose / is `DIR`; no programs are run then", TakesFile: true},
 		&cli.StringFlag{Name: "pci-ids", Usage: "take names from this `FILE` before the system's", TakesFile: true},
 	}
@@ -55,14 +65,17 @@ func detectFlags(formats string) []cli.Flag {
 
 // detectOptions is the command line, understood.
 type detectOptions struct {
-	format, root string
-	names        *pci.IDs
+	format, root, from string
+	names              *pci.IDs
 }
 
 func detectOptionsOf(c *cli.Context, formats ...string) (detectOptions, error) {
-	o := detectOptions{format: c.String("format"), root: c.String("root")}
+	o := detectOptions{format: c.String("format"), root: c.String("root"), from: c.String("from")}
+	if o.root != "" && o.from != "" {
+		return o, &usageError{"--root and --from exclude each other", nil}
+	}
 	if !slices.Contains(formats, o.format) {
-		return o, &usageError{fmt.Sprintf("no format is called %q", o.format), []string{"formats are: " + strings.Join(formats, ", ")}}
+		return o, &usageError{fmt.Sprintf("%s has no format %q", c.Command.Name, o.format), []string{"formats are: " + strings.Join(formats, ", ")}}
 	}
 	if f := c.String("pci-ids"); f != "" {
 		text, err := readFile(f)
@@ -78,14 +91,28 @@ func detectOptionsOf(c *cli.Context, formats ...string) (detectOptions, error) {
 
 func (o detectOptions) read(ctx context.Context, env Env) (hwprofile.Profile, error) {
 	m := hwprofile.Machine{Files: env.Files, Run: env.Run, Names: o.names}
-	if o.root != "" {
+	recorded := ""
+	switch {
+	case o.root != "":
 		if !exists(o.root) {
 			return hwprofile.Profile{}, &usageError{msg: "there is no folder " + o.root}
 		}
 		m.Files, m.Run = hostfs.Root(o.root), hwprofile.NoPrograms
+	case o.from != "":
+		c, err := capture.Open(o.from)
+		if errors.Is(err, fs.ErrNotExist) {
+			return hwprofile.Profile{}, &usageError{msg: "there is no capture " + o.from}
+		}
+		if err != nil {
+			return hwprofile.Profile{}, err
+		}
+		// The names of devices are not in a capture: they are those of here.
+		m.Files, m.Run, m.IDs, recorded = c.Seams().Files, c.Seams().Run, env.Files, c.Label()
 	}
 	m.Hypervisor = xl.New(m.Run, m.Files)
-	return hwprofile.Read(ctx, m)
+	p, err := hwprofile.Read(ctx, m)
+	p.Recorded = recorded
+	return p, err
 }
 
 func (o detectOptions) show(env Env, p hwprofile.Profile) error {
@@ -94,7 +121,7 @@ func (o detectOptions) show(env Env, p hwprofile.Profile) error {
 		return render.JSON(env.Stdout, p, true)
 	case "lspci-tree":
 		if len(p.Devices) == 0 {
-			return errors.New("this machine shows no PCI devices")
+			return errors.New(noDevices(p))
 		}
 		_, err := env.Stdout.Write(p.LspciTree())
 		return err
@@ -113,4 +140,14 @@ func (o detectOptions) write(env Env, doc render.Document) error {
 		width = 100
 	}
 	return render.Text(env.Stdout, doc, render.Options{Width: width, Color: env.Terminal && !env.NoColor})
+}
+
+// noDevices says that there are none, and why as far as that is known.
+func noDevices(p hwprofile.Profile) string {
+	for _, g := range p.Gaps {
+		if g.What == hwprofile.PCIDevices {
+			return "this machine shows no PCI devices: " + strings.TrimPrefix(g.Why, "list PCI devices: ")
+		}
+	}
+	return "this machine shows no PCI devices"
 }

@@ -31,18 +31,25 @@ controller of its root disk, gets none unless --force names the reason.
 
    xtm detect passthrough                             all devices
    xtm detect passthrough 01:00.0                     one, with its commands
+   xtm detect passthrough --guest web1.cfg 01:00.0    for a guest: does its memory allow it?
    xtm detect passthrough --save devices.json         remember which device is where
    xtm detect passthrough --compare devices.json      after a card came or went: who moved?
 
 It ends with 3 when a device that was named may not go, or a saved one moved.`,
 		Flags: append(detectFlags("table, json or markdown"),
 			&cli.StringSliceFlag{Name: "force", Usage: "give it away all the same: " + strings.Join(hwprofile.Guards(), ", ") + " (may be repeated)"},
+			&cli.StringFlag{Name: "guest", Usage: "the guest's configuration, a `FILE` of xl: is its memory fit for a device?", TakesFile: true},
+			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of --format json and exit"},
 			&cli.StringFlag{Name: "save", Usage: "write the identities of the devices into this `FILE`", TakesFile: true},
 			&cli.StringFlag{Name: "compare", Usage: "compare with the identities in this `FILE`", TakesFile: true},
 		),
 		Action: func(c *cli.Context) error {
 			o, err := passthroughOptionsOf(c)
 			if err != nil {
+				return err
+			}
+			if c.Bool("schema") {
+				_, err := env.Stdout.Write(layout.PassthroughSchemaJSON())
 				return err
 			}
 			return o.run(c.Context, env)
@@ -56,6 +63,7 @@ type passthroughOptions struct {
 	of            []pci.Address
 	force         []hwprofile.Guard
 	save, compare string
+	guest         *hwprofile.Guest
 }
 
 func passthroughOptionsOf(c *cli.Context) (passthroughOptions, error) {
@@ -73,12 +81,26 @@ func passthroughOptionsOf(c *cli.Context) (passthroughOptions, error) {
 	}
 	for _, g := range c.StringSlice("force") {
 		if !slices.Contains(hwprofile.Guards(), g) {
-			return o, &usageError{fmt.Sprintf("no reason is called %q", g), []string{"reasons are: " + strings.Join(hwprofile.Guards(), ", ")}}
+			return o, &usageError{fmt.Sprintf("no guard is called %q", g), []string{"guards are: " + strings.Join(hwprofile.Guards(), ", ")}}
 		}
 		o.force = append(o.force, hwprofile.Guard(g))
 	}
-	if len(o.force) > 0 && len(o.of) == 0 {
+	file := c.String("guest")
+	switch {
+	case len(o.force) > 0 && len(o.of) == 0:
 		return o, &usageError{"--force wants the address of the device", nil}
+	case file != "" && len(o.of) == 0:
+		return o, &usageError{"--guest wants the address of the device", nil}
+	case file != "":
+		text, err := readFile(file)
+		if err != nil {
+			return o, err
+		}
+		g, err := hwprofile.ParseGuest(text)
+		if err != nil {
+			return o, &usageError{msg: fmt.Sprintf("%s: %s", file, err)}
+		}
+		o.guest = &g
 	}
 	return o, nil
 }
@@ -89,7 +111,7 @@ func (o passthroughOptions) run(ctx context.Context, env Env) error {
 		return err
 	}
 	if len(p.Devices) == 0 {
-		return &exitError{exitNotSupported, fmt.Errorf("this machine shows no PCI devices: %w", cause.ErrNotSupported), nil}
+		return &exitError{exitNotSupported, fmt.Errorf("%s: %w", noDevices(p), cause.ErrNotSupported), nil}
 	}
 	answer, err := o.answer(p)
 	if err != nil {
@@ -119,13 +141,17 @@ func (o passthroughOptions) run(ctx context.Context, env Env) error {
 // answer picks what was asked for, and the commands for what may go.
 func (o passthroughOptions) answer(p hwprofile.Profile) (layout.Answer, error) {
 	a := layout.Answer{
-		Schema: hwprofile.Schema, IOMMU: p.IOMMU, Groups: p.Groups, By: p.GroupsBy,
+		Schema: hwprofile.Schema, Recorded: p.Recorded, Role: p.Role, IOMMU: p.IOMMU, Groups: p.Groups, By: p.GroupsBy,
 		Devices: p.Passthrough, Memory: hwprofile.MemoryRule, Named: len(o.of) > 0,
 	}
 	if !a.Named {
 		return a, nil
 	}
 	a.Devices = nil
+	if o.guest != nil {
+		f := o.guest.Check()
+		a.Guest = &f
+	}
 	var may []pci.Address
 	for _, at := range o.of {
 		i := slices.IndexFunc(p.Passthrough, func(r hwprofile.Readiness) bool { return r.Address == at })
@@ -138,6 +164,9 @@ func (o passthroughOptions) answer(p hwprofile.Profile) (layout.Answer, error) {
 			continue
 		}
 		may = append(may, at)
+	}
+	if a.Guest != nil && a.Guest.Verdict.Problem() {
+		a.Refused, may = append(a.Refused, "the guest cannot have a device: "+a.Guest.Seen), nil
 	}
 	if len(may) == 0 {
 		return a, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"xtm/hwprofile"
 	"xtm/hwprofile/hwtest"
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
@@ -156,5 +157,102 @@ func TestDetectUser(t *testing.T) {
 	})
 	if code != 5 || !strings.Contains(out.String(), "could not tell") || strings.Contains(out.String(), "pciback") {
 		t.Errorf("exit %d: %s%s", code, errs.String(), out.String())
+	}
+}
+
+// TestDetectFrom: what a capture recorded is profiled as the machine itself was,
+// but for the names of devices, which are those of here.
+func TestDetectFrom(t *testing.T) {
+	m := hwtest.X10SAE()
+	m.Files["/sys/firmware/dmi/tables/DMI"] = "\x10\x17\x00\x00\x03\x03\x06\x00\x00\x00\x02\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x04\x00\x00\x00\x00"
+	root := hostfs.Root(m.Write(t))
+	dir := t.TempDir()
+	xtm := func(args ...string) (string, string, int) {
+		var out, errs bytes.Buffer
+		code := cli.Run(t.Context(), cli.Env{
+			Args: append([]string{"xtm"}, args...), Stdout: &out, Stderr: &errs, Root: true, Files: root, Run: m.XL.Run, Now: time.Now,
+		})
+		return out.String(), errs.String(), code
+	}
+	live, _, _ := xtm("detect", "--format", "json")
+	for _, as := range []string{"host", "host.tar.gz", "redacted"} {
+		file := filepath.Join(dir, as)
+		args := []string{"capture", "--label", "the X10SAE", file}
+		if as == "redacted" {
+			args = slices.Insert(args, 1, "--redact")
+		}
+		if _, errs, code := xtm(args...); code != 0 || strings.Contains(errs, "/sys/bus/pci") {
+			t.Fatalf("%s: exit %d: %s", as, code, errs)
+		}
+		got, errs, code := xtm("detect", "--from", file, "--format", "json")
+		if code != 0 {
+			t.Fatalf("%s: exit %d: %s", as, code, errs)
+		}
+		if as == "redacted" {
+			for _, s := range []string{"root_crypt", "192.168", "xenbr0"} {
+				if strings.Contains(got, s) {
+					t.Errorf("%s is in the redacted profile", s)
+				}
+			}
+			var p struct {
+				Devices, Groups []any
+				IOMMU           struct {
+					State hwprofile.IOMMUState
+					DMAR  any
+				}
+				Passthrough []hwprofile.Readiness
+			}
+			if err := json.Unmarshal([]byte(got), &p); err != nil || len(p.Devices) != 26 || p.IOMMU.State != hwprofile.IOMMUOn || p.IOMMU.DMAR == nil || len(p.Groups) != 20 {
+				t.Errorf("redacted: %v, %d devices, IOMMU %s, %d groups", err, len(p.Devices), p.IOMMU.State, len(p.Groups))
+			}
+			// What says how disks and networks are connected is not there: all are guarded.
+			for _, r := range p.Passthrough {
+				if r.Address.String() == "0000:01:00.0" && (r.Answer != hwprofile.NotReady || !slices.Contains(r.Blocks, hwprofile.GuardBootDisk)) {
+					t.Errorf("redacted: %+v", r)
+				}
+			}
+			continue
+		}
+		want := strings.Replace(live, `"role_seen"`, `"recorded": "the X10SAE",`+"\n  "+`"role_seen"`, 1)
+		if diff := cmp.Diff(profile(t, want), profile(t, got)); diff != "" {
+			t.Errorf("%s (-live +recorded):\n%s", as, diff)
+		}
+		if text, _, _ := xtm("detect", "--from", file); !strings.Contains(text, "RECORDED  ") || !strings.Contains(text, "the X10SAE; not live") {
+			t.Errorf("%s: it is not said to be recorded:\n%s", as, text)
+		}
+		if text, _, code := xtm("detect", "passthrough", "--from", file, "01:00.0"); code != 0 || !strings.Contains(text, "pci = [ '0000:01:00.0' ]") {
+			t.Errorf("%s: exit %d:\n%s", as, code, text)
+		}
+	}
+}
+
+func profile(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestDetectGuest is scenario 15: a configuration that xl would refuse is
+// refused before.
+func TestDetectGuest(t *testing.T) {
+	cfg := filepath.Join(t.TempDir(), "web1.cfg")
+	for text, want := range map[string]struct {
+		code      int
+		says, not string
+	}{
+		"name = \"web1\"\ntype = \"hvm\"\nmemory = 1024\nmaxmem = 2048\n": {3, "No commands: the guest cannot have a device: memory (1024) is less than maxmem (2048)", "pci = ["},
+		"name = \"web1\"\ntype = \"hvm\"\nmemory = 2048\n":                {0, "good  web1: memory and maxmem are equal, as they have to be", "Memory of a guest"},
+		"name = \"web1\"\nmemory = 1024\nmaxmem = 2048\ne820_host = 1\n":  {0, "note  web1: a PV guest with devices may grow from 1024 to 2048 MiB", "Memory of a guest"},
+	} {
+		if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code := detect(t, hwtest.X10SAE(), "passthrough", "--guest", cfg, "01:00.0")
+		if code != want.code || !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(want.says), " ")) || strings.Contains(out, want.not) {
+			t.Errorf("%q: exit %d: %s%s", text, code, errs, out)
+		}
 	}
 }

@@ -1,0 +1,330 @@
+package layout_test
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"xtm/hwprofile"
+	"xtm/hwprofile/hwtest"
+	"xtm/hwprofile/layout"
+	"xtm/hwprofile/pci"
+	"xtm/internal/hostfs"
+	"xtm/internal/render"
+	"xtm/xen/xl"
+)
+
+const intro = " An absent field is not known or cannot exist; it is never 0. New fields may come without a new schema number."
+
+// TestSchemas: the published schemas are what the types and their comments say;
+// XTM_UPDATE writes them.
+func TestSchemas(t *testing.T) {
+	for file, c := range map[string]struct {
+		of              reflect.Type
+		id, title, text string
+		have            []byte
+		words, always   []string // what must be named, and what is always there
+	}{
+		"detect.schema.json": {
+			reflect.TypeFor[hwprofile.Profile](), "urn:xtm:detect:1", "xtm detect", "What `xtm detect --format json` writes: what a machine is." + intro,
+			layout.SchemaJSON(), []string{"could_not_tell", "ready_with_conditions"}, []string{"cpu", "devices"},
+		},
+		"passthrough.schema.json": {
+			reflect.TypeFor[layout.Answer](), "urn:xtm:detect-passthrough:1", "xtm detect passthrough",
+			"What `xtm detect passthrough --format json` writes: which devices can go to a guest, and how." + intro,
+			layout.PassthroughSchemaJSON(), []string{"boot-disk", "rmrr-shared"}, []string{"devices"},
+		},
+	} {
+		t.Run(file, func(t *testing.T) {
+			m := maker{t: t, docs: map[string]*docs{}, defs: map[string]any{}}
+			schema := m.object(c.of)
+			schema["$schema"], schema["$id"], schema["title"], schema["description"] = "https://json-schema.org/draft/2020-12/schema", c.id, c.title, c.text
+			schema["properties"].(map[string]any)["schema"].(map[string]any)["const"] = hwprofile.Schema
+			schema["$defs"] = m.defs
+			var want bytes.Buffer
+			if err := render.JSON(&want, schema, true); err != nil {
+				t.Fatal(err)
+			}
+			if os.Getenv("XTM_UPDATE") != "" {
+				if err := os.WriteFile(file, want.Bytes(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want.String(), string(c.have)); diff != "" {
+				t.Errorf("make it anew with XTM_UPDATE=1 (-types +%s):\n%s", file, diff)
+			}
+			for _, w := range c.words {
+				if !strings.Contains(want.String(), `"`+w+`"`) {
+					t.Errorf("the schema does not name %q", w)
+				}
+			}
+			required, _ := json.Marshal(schema["required"])
+			for _, w := range c.always {
+				if !strings.Contains(string(required), `"`+w+`"`) {
+					t.Errorf("%s is not required: %s", w, required)
+				}
+			}
+		})
+	}
+}
+
+// maker makes a schema of Go types.
+type maker struct {
+	t    *testing.T
+	docs map[string]*docs // by package
+	defs map[string]any
+}
+
+// of is the schema of a type; structures become definitions of their own.
+func (m *maker) of(t reflect.Type) map[string]any {
+	m.t.Helper()
+	if t.PkgPath() == "xtm/internal/opt" { // Value[T]: absent, or a T
+		f, _ := t.FieldByName("v")
+		return m.of(f.Type)
+	}
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return m.of(t.Elem())
+	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return map[string]any{"type": "string", "description": m.about(t).types[t.Name()]}
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		name := strings.ToUpper(filepath.Base(t.PkgPath())[:1]) + filepath.Base(t.PkgPath())[1:] + "." + t.Name()
+		if _, done := m.defs[name]; !done {
+			m.defs[name] = nil // it may hold itself
+			m.defs[name] = m.object(t)
+		}
+		return map[string]any{"$ref": "#/$defs/" + name}
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": m.of(t.Elem())}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": m.of(t.Elem())}
+	case reflect.String:
+		s := map[string]any{"type": "string"}
+		if words := m.about(t).words[t.Name()]; len(words) > 0 {
+			s["enum"] = words
+		}
+		return s
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Int, reflect.Int64:
+		return map[string]any{"type": "integer"}
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer", "minimum": 0}
+	default:
+		m.t.Fatalf("no schema for a %s", t)
+		return nil
+	}
+}
+
+func (m *maker) object(t reflect.Type) map[string]any {
+	m.t.Helper()
+	about := m.about(t)
+	properties, required := map[string]any{}, []string{}
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case !f.IsExported() || name == "-":
+			continue
+		case f.Anonymous && name == "":
+			inner := m.object(f.Type)
+			for k, v := range inner["properties"].(map[string]any) {
+				properties[k] = v
+			}
+			required = append(required, inner["required"].([]string)...)
+			continue
+		case name == "":
+			m.t.Errorf("%s.%s has no name in JSON", t, f.Name)
+		}
+		p := m.of(f.Type)
+		if text := about.fields[t.Name()+"."+f.Name]; text != "" {
+			p["description"] = text
+		}
+		properties[name] = p
+		if !strings.Contains(options, "omit") {
+			required = append(required, name)
+		}
+	}
+	text := about.types[t.Name()]
+	if text == "" {
+		m.t.Errorf("%s has no comment", t)
+	}
+	return map[string]any{"type": "object", "description": text, "properties": properties, "required": required}
+}
+
+// docs are the comments of a package, and the constants of its types.
+type docs struct {
+	types, fields map[string]string
+	words         map[string][]string
+}
+
+// about reads the source of a type's package.
+func (m *maker) about(t reflect.Type) *docs {
+	m.t.Helper()
+	if d, ok := m.docs[t.PkgPath()]; ok {
+		return d
+	}
+	d := &docs{map[string]string{}, map[string]string{}, map[string][]string{}}
+	m.docs[t.PkgPath()] = d
+	module, ok := strings.CutPrefix(t.PkgPath(), "xtm/")
+	if !ok {
+		return d
+	}
+	files, err := filepath.Glob("../../" + module + "/*.go")
+	if err != nil || len(files) == 0 {
+		m.t.Fatalf("no source of %s: %v", t.PkgPath(), err)
+	}
+	set := token.NewFileSet()
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(set, name, nil, parser.ParseComments)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			if g, ok := decl.(*ast.GenDecl); ok {
+				d.collect(g)
+			}
+		}
+	}
+	return d
+}
+
+func (d *docs) collect(g *ast.GenDecl) {
+	for _, spec := range g.Specs {
+		switch s := spec.(type) {
+		case *ast.TypeSpec:
+			name := s.Name.Name
+			d.types[name] = comment(s.Doc, g.Doc)
+			if st, ok := s.Type.(*ast.StructType); ok {
+				for _, f := range st.Fields.List {
+					for _, n := range f.Names {
+						d.fields[name+"."+n.Name] = comment(f.Doc, f.Comment)
+					}
+				}
+			}
+		case *ast.ValueSpec:
+			typ, ok := s.Type.(*ast.Ident)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, v := range s.Values {
+				if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					d.words[typ.Name] = append(d.words[typ.Name], constant.StringVal(constant.MakeFromLiteral(lit.Value, lit.Kind, 0)))
+				}
+			}
+		}
+	}
+}
+
+// comment is the text of the first comment that there is, as one paragraph.
+func comment(of ...*ast.CommentGroup) string {
+	for _, c := range of {
+		if text := strings.Join(strings.Fields(c.Text()), " "); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// TestOutputsMatchSchemas: what is written is what is promised, and no more: a
+// published schema lets new fields pass, this test does not.
+func TestOutputsMatchSchemas(t *testing.T) {
+	m := hwtest.X10SAE()
+	files := hostfs.Root(m.Write(t))
+	p, err := hwprofile.Read(t.Context(), hwprofile.Machine{Files: files, Run: m.XL.Run, Hypervisor: xl.New(m.XL.Run, files)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := hwprofile.Guest{Name: "web1", Kind: hwprofile.HVM, Memory: 1, Maxmem: 2}.Check()
+	a := layout.Answer{Schema: hwprofile.Schema, IOMMU: p.IOMMU, Groups: p.Groups, By: p.GroupsBy, Devices: p.Passthrough, Guest: &guest, Refused: []string{"why"}}
+	c, err := p.Commands([]pci.Address{{Bus: 1}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Commands, a.Compared = &c, p.Compare(p.Identities(nil))
+	empty, err := hwprofile.Read(t.Context(), hwprofile.Machine{Files: hostfs.Root(t.TempDir()), Run: hwprofile.NoPrograms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, one := range map[string]struct {
+		schema []byte
+		value  any
+	}{
+		"X10SAE": {layout.SchemaJSON(), p}, "nothing": {layout.SchemaJSON(), empty},
+		"answer": {layout.PassthroughSchemaJSON(), a},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := render.JSON(&b, one.value, true); err != nil {
+				t.Fatal(err)
+			}
+			schema := strict(t, one.schema)
+			if err := schema.Validate(parse(t, b.Bytes())); err != nil {
+				t.Error(err)
+			}
+			damaged := parse(t, b.Bytes()).(map[string]any)
+			damaged["extra"] = 1
+			if schema.Validate(damaged) == nil {
+				t.Error("a field that nobody promised passes")
+			}
+			delete(damaged, "extra")
+			damaged["schema"] = 2
+			if schema.Validate(damaged) == nil {
+				t.Error("another schema passes")
+			}
+		})
+	}
+}
+
+func parse(t *testing.T, b []byte) any {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// strict compiles a schema with every object closed.
+func strict(t *testing.T, text []byte) *jsonschema.Schema {
+	t.Helper()
+	doc := parse(t, text)
+	var shut func(any)
+	shut = func(v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		if _, ok := m["properties"]; ok {
+			m["additionalProperties"] = false
+		}
+		for _, x := range m {
+			shut(x)
+		}
+	}
+	shut(doc)
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("schema.json")
+}
