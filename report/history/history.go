@@ -107,12 +107,13 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 
 // openWriter opens or creates the file, and sets a damaged one aside.
 func (db *DB) openWriter(ctx context.Context) error {
-	err := db.connect(ctx, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}, "_pragma": {
-		fmt.Sprintf("page_size(%d)", pageSize), "journal_mode(wal)",
+	err := db.connect(ctx, url.Values{
+		"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}, "_journal_mode": {"wal"},
 		// A commit is on the disk when it returns: power loss takes no more
 		// than the write that it interrupts.
-		"synchronous(full)", "journal_size_limit(8388608)",
-	}})
+		"_synchronous": {"full"},
+		"_pragma":      {fmt.Sprintf("page_size(%d)", pageSize), "journal_size_limit(8388608)"},
+	})
 	if isDamage(err) {
 		if err := db.setAside(err); err != nil {
 			return err
@@ -130,7 +131,7 @@ func (db *DB) openReader(ctx context.Context) error {
 		return fmt.Errorf("open history %s: there is none: %w", db.path, cause.ErrNoData)
 	}
 	err := db.connect(ctx, url.Values{"mode": {"ro"}, "_query_only": {"1"}})
-	if codeOf(err) != codeCantOpen {
+	if code := codeOf(err); code != codeCantOpen && code != codeReadOnly {
 		return err
 	}
 	if _, errWAL := os.Stat(db.path + "-wal"); !errors.Is(errWAL, fs.ErrNotExist) {

@@ -15,7 +15,10 @@ import (
 	"xtm/internal/cause"
 )
 
-const codeCantOpen = sqlite3.SQLITE_CANTOPEN
+const (
+	codeCantOpen = sqlite3.SQLITE_CANTOPEN
+	codeReadOnly = sqlite3.SQLITE_READONLY
+)
 
 // ErrFull means that the disk, or what the user may have of it, is full.
 var ErrFull = errors.New("no room left for history")
@@ -43,7 +46,7 @@ func explain(verb, path string, err error) error {
 	switch codeOf(err) {
 	case sqlite3.SQLITE_FULL:
 		err = fmt.Errorf("%w: %w", ErrFull, err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+	case codeReadOnly, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
 		err = fmt.Errorf("%w: %w", cause.ErrNeedsRoot, err)
 	case codeCantOpen:
 		if f, errOpen := os.Open(path); errors.Is(errOpen, fs.ErrPermission) {
