@@ -11,16 +11,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"xtm/capture/importtest"
 	"xtm/internal/cli"
+	"xtm/internal/hostfs"
 	"xtm/internal/needs"
+	"xtm/internal/run"
 	"xtm/report"
 )
 
-// block is fenced code of a document.
+// block is fenced code of a document. "```sh guest" is of a prepared machine.
 type block struct {
-	file, language string
-	lines          []string
+	file, language, machine string
+	lines                   []string
 }
 
 func blocks(t *testing.T) []block {
@@ -40,7 +44,8 @@ func blocks(t *testing.T) []block {
 			fence, isFence := strings.CutPrefix(line, "```")
 			switch {
 			case isFence && open == nil:
-				open = &block{file: filepath.Base(f), language: fence}
+				language, machine, _ := strings.Cut(fence, " ")
+				open = &block{file: filepath.Base(f), language: language, machine: machine}
 			case isFence:
 				out = append(out, *open)
 				open = nil
@@ -52,11 +57,48 @@ func blocks(t *testing.T) []block {
 	return out
 }
 
-// xtm runs one command line on a host that is replayed from a recording, until
-// it ends or has run long enough to be seen.
-func xtm(t *testing.T, dir, line string) (stdout, stderr string, code int) {
+// prepare makes the machines that commands may change: the roots of two scripts.
+func prepare(t *testing.T) map[string]cli.Env {
+	t.Helper()
+	machines := map[string]cli.Env{}
+	for name, root := range map[string]string{"host": "dom0", "guest": "guest"} {
+		archive, err := txtar.ParseFile("testdata/script/enable-" + name + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := txtar.Write(archive, dir); err != nil {
+			t.Fatal(err)
+		}
+		bin, root := filepath.Join(dir, "bin"), filepath.Join(dir, root)
+		archive.Files = append(archive.Files, txtar.File{Name: "bin/chroot"})
+		if err := os.WriteFile(filepath.Join(bin, "chroot"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			if strings.HasPrefix(f.Name, "bin/") {
+				if err := os.Chmod(filepath.Join(dir, f.Name), 0o755); err != nil { //nolint:gosec // it is run
+					t.Fatal(err)
+				}
+			}
+		}
+		machines[name] = cli.Env{
+			Root: true, Files: hostfs.Root(root), Run: run.New([]string{"PATH=" + bin + ":/usr/bin:/bin", "XTM_ROOT=" + root}), Now: time.Now,
+		}
+	}
+	seams := importtest.Phase(t, "xen-4.12/t0-idle").Seams()
+	machines[""] = cli.Env{Root: true, Files: seams.Files, Run: seams.Run, Now: time.Now}
+	return machines
+}
+
+// xtm runs one command line on a machine, until it ends or has run long enough
+// to be seen. Without a name the machine is a host replayed from a recording.
+func xtm(t *testing.T, env cli.Env, dir, line string) (stdout, stderr string, code int) {
 	t.Helper()
 	words := strings.Fields(line)
+	if i := slices.Index(words, "/mnt"); i > 0 {
+		words[i] = string(env.Files.(hostfs.Root))
+	}
 	for i, w := range words {
 		if strings.HasSuffix(w, ".tar.gz") {
 			words[i] = filepath.Join(dir, w)
@@ -70,11 +112,9 @@ func xtm(t *testing.T, dir, line string) (stdout, stderr string, code int) {
 	if i := slices.Index(words, "10s"); i > 0 {
 		words[i] = "10ms"
 	}
-	seams := importtest.Phase(t, "xen-4.12/t0-idle").Seams()
 	var out, errs bytes.Buffer
-	code = cli.Run(ctx, cli.Env{
-		Args: words, Stdout: &out, Stderr: &errs, Root: true, Files: seams.Files, Run: seams.Run, Now: time.Now,
-	})
+	env.Args, env.Stdout, env.Stderr = words, &out, &errs
+	code = cli.Run(ctx, env)
 	return out.String(), errs.String(), code
 }
 
@@ -82,15 +122,19 @@ func xtm(t *testing.T, dir, line string) (stdout, stderr string, code int) {
 // block prints what stands below it, where "..." is any lines; the lines of an
 // sh block run and succeed.
 func TestDocs(t *testing.T) {
-	dir := t.TempDir()
+	dir, machines := t.TempDir(), prepare(t)
 	for _, b := range blocks(t) {
+		env, ok := machines[b.machine]
+		if !ok {
+			t.Fatalf("%s: nobody has prepared the machine %q", b.file, b.machine)
+		}
 		switch b.language {
 		case "console":
 			line, ok := strings.CutPrefix(b.lines[0], "$ ")
 			if !ok {
 				t.Fatalf("%s: a console block that begins with %q", b.file, b.lines[0])
 			}
-			out, errs, code := xtm(t, dir, line)
+			out, errs, code := xtm(t, env, dir, line)
 			if want := strings.Join(b.lines[1:], "\n"); code != 0 || !matches(want, strings.TrimRight(out, "\n")) {
 				t.Errorf("%s: %s (exit %d, %s)\nprints\n%s\nbut the document has\n%s", b.file, line, code, errs, out, want)
 			}
@@ -102,7 +146,7 @@ func TestDocs(t *testing.T) {
 				case word == "make":
 					runMake(t, strings.Fields(command)[1])
 				case word == "xtm":
-					if _, errs, code := xtm(t, dir, command); code != 0 && (code != 3 || !strings.Contains(command, "--check")) {
+					if _, errs, code := xtm(t, env, dir, command); code != 0 && (code != 3 || !mayFind(command)) {
 						t.Errorf("%s: %s: exit %d: %s", b.file, command, code, errs)
 					}
 				default:
@@ -117,6 +161,11 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s: a block of %q", b.file, b.language)
 		}
 	}
+}
+
+// mayFind tells whether a command looks for problems, of which the machine has some.
+func mayFind(command string) bool {
+	return strings.Contains(command, "--check") || strings.HasPrefix(command, "xtm status")
 }
 
 // matches compares line by line; "..." stands for any lines.
