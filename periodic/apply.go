@@ -1,0 +1,196 @@
+package periodic
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+)
+
+// ErrNotRestored is joined to the error of a change that failed and could not
+// be undone either.
+var ErrNotRestored = errors.New("not everything could be restored")
+
+// ErrChanged means that somebody edited a file after the plan was made.
+var ErrChanged = errors.New("the file has changed since it was shown")
+
+// Apply carries a plan out. When a step fails everything is as before.
+func Apply(ctx context.Context, m Machine, p Plan) error {
+	if m.Root == nil {
+		return fmt.Errorf("apply: a recorded machine cannot be changed: %w", cause.ErrNotSupported)
+	}
+	for _, c := range p.changes {
+		now, err := m.current(c)
+		if err != nil {
+			return err
+		}
+		if (now == nil) != (c.old == nil) || !bytes.Equal(now, c.old) {
+			return fmt.Errorf("change %s: %w: nothing was written, run it again", c.path, ErrChanged)
+		}
+	}
+	err := m.carryOut(ctx, p)
+	if err == nil {
+		return m.tidy(p)
+	}
+	var failed []error
+	for _, c := range p.changes {
+		c.new = c.old
+		if err := m.put(c); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if p.makes != "" {
+		if err := m.removeEmpty(p.makes); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(append([]error{err, ErrNotRestored}, failed...)...)
+	}
+	if len(p.before)+len(p.after) > 0 { // what systemd has read is not on disk any more
+		if _, reload := m.Run(context.WithoutCancel(ctx), run.Cmd{Name: "systemctl", Args: []string{"daemon-reload"}}); reload != nil {
+			return errors.Join(err, ErrNotRestored, reload)
+		}
+	}
+	return err
+}
+
+func (m Machine) carryOut(ctx context.Context, p Plan) error {
+	if p.makes != "" {
+		if _, err := atomicfile.MkdirAll(*m.Root, p.makes, 0o750); err != nil {
+			return err
+		}
+	}
+	commands := func(list [][]string) error {
+		for _, argv := range list {
+			c := run.Cmd{Name: argv[0], Args: argv[1:]}
+			r, err := m.Run(ctx, c)
+			if err == nil {
+				err = r.Check(c)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := commands(p.before); err != nil {
+		return err
+	}
+	for _, c := range p.changes {
+		if err := m.put(c); err != nil {
+			return err
+		}
+	}
+	return commands(p.after)
+}
+
+// tidy removes what a plan leaves behind: state, and folders that are empty now.
+func (m Machine) tidy(p Plan) error {
+	for _, f := range p.leaves {
+		if err := m.put(change{path: f}); err != nil {
+			return err
+		}
+		if err := m.removeEmpty(path.Dir(f)); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.changes {
+		if c.link && c.new == nil {
+			if err := m.removeEmpty(path.Dir(c.path)); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Reports != "" {
+		return m.removeEmpty(p.Reports)
+	}
+	return nil
+}
+
+// current is what stands where a change would.
+func (m Machine) current(c change) ([]byte, error) {
+	var b []byte
+	var err error
+	if c.link {
+		var target string
+		target, err = m.Root.Readlink(c.path)
+		b = []byte(target)
+	} else {
+		b, err = m.Root.ReadFile(c.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// put makes a file or a link what a change says.
+func (m Machine) put(c change) error {
+	switch {
+	case c.link:
+		return m.putLink(c)
+	case c.new == nil:
+		err := atomicfile.Remove(*m.Root, c.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return atomicfile.Replace(*m.Root, c.path, c.new, 0o644)
+}
+
+// putLink makes the link that `systemctl enable` makes.
+func (m Machine) putLink(c change) error {
+	if c.new != nil {
+		if _, err := atomicfile.MkdirAll(*m.Root, path.Dir(c.path), 0o755); err != nil {
+			return err
+		}
+	}
+	at, err := nameIn(*m.Root, c.path)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace link %s: %w", c.path, errors.Unwrap(err))
+	}
+	if c.new == nil {
+		return nil
+	}
+	if err := os.Symlink(string(c.new), at); err != nil {
+		return fmt.Errorf("link %s: %w", c.path, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// removeEmpty removes a folder that holds nothing; one that does stays.
+func (m Machine) removeEmpty(dir string) error {
+	at, err := nameIn(*m.Root, dir)
+	if err != nil {
+		return err
+	}
+	names, err := os.ReadDir(at)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) > 0 {
+		return nil
+	}
+	if err == nil {
+		err = os.Remove(at)
+	}
+	return err
+}
+
+// nameIn is a path whose last part is taken as it stands: a link, not what it
+// leads to.
+func nameIn(root hostfs.Root, p string) (string, error) {
+	dir, err := root.Path(path.Dir(p))
+	return filepath.Join(dir, path.Base(p)), err
+}

@@ -1,0 +1,284 @@
+package periodic
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"xtm/internal/hostfs"
+	"xtm/internal/run"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// Machine is the system that reports periodically.
+type Machine struct {
+	// Files are read to plan, Root is written to; nil where nothing can be.
+	Files hostfs.Files
+	Root  *hostfs.Root
+	Run   run.Func
+	// Offline tells that the system does not run: no daemon is told.
+	Offline bool
+}
+
+// RefusalError is a plan that is not made, and nothing was written.
+type RefusalError struct {
+	Seen, Why string
+	Ways      []string
+}
+
+// Error is what was found and why it will not do.
+func (r *RefusalError) Error() string { return r.Seen + ": " + r.Why }
+
+// Hints are the ways that will do.
+func (r *RefusalError) Hints() []string { return r.Ways }
+
+// change is a file that is written, replaced or removed.
+type change struct {
+	path string
+	// old and new are the contents; nil is no file. Of a link they are its target.
+	old, new []byte
+	link     bool
+}
+
+func (c change) none() bool { return (c.old == nil) == (c.new == nil) && bytes.Equal(c.old, c.new) }
+
+// Plan is what is to be changed.
+type Plan struct {
+	// Scheduler is the one that will start xtm; "" where none will.
+	Scheduler Scheduler
+	changes   []change
+	// makes is a folder for reports that is missing.
+	makes string
+	// before and after the files change these commands run.
+	before, after [][]string
+	// leaves are files that running left behind.
+	leaves []string
+	// Reports is the folder of reports that was installed; what is in it stays.
+	Reports string
+}
+
+// Done tells that there is nothing to do.
+func (p Plan) Done() bool {
+	return len(p.changes) == 0 && p.makes == "" && len(p.leaves) == 0 && len(p.before) == 0 && len(p.after) == 0
+}
+
+// Diff is what would be changed, in the unified format, and which commands run.
+func (p Plan) Diff() string {
+	var b strings.Builder
+	for _, c := range p.changes {
+		was, is := c.path, c.path
+		old, now := c.old, c.new
+		if c.link {
+			old, now = linkText(old), linkText(now)
+		}
+		if c.old == nil {
+			was = "/dev/null"
+		}
+		if c.new == nil {
+			is = "/dev/null"
+		}
+		b.Write(diff.Diff(was, old, is, now))
+	}
+	if p.makes != "" {
+		fmt.Fprintf(&b, "make folder %s\n", p.makes)
+	}
+	for _, f := range p.leaves {
+		fmt.Fprintf(&b, "remove %s\n", f)
+	}
+	for _, c := range slices.Concat(p.before, p.after) {
+		fmt.Fprintf(&b, "run: %s\n", strings.Join(c, " "))
+	}
+	return b.String()
+}
+
+func linkText(target []byte) []byte {
+	if target == nil {
+		return nil
+	}
+	return append([]byte("link to "), append(target, '\n')...)
+}
+
+// PlanInstall finds out what the machine lacks of the periodic report.
+func PlanInstall(ctx context.Context, m Machine, o Options) (Plan, error) {
+	if err := o.Check(); err != nil {
+		return Plan{}, err
+	}
+	at, err := timesOf(o.Every)
+	if err != nil {
+		return Plan{}, err
+	}
+	if inHome(o.Program) || strings.HasPrefix(o.Program, "/tmp/") || strings.HasPrefix(o.Program, "/var/tmp/") {
+		return Plan{}, &RefusalError{
+			"xtm runs from " + o.Program, "a service that root runs from there runs what whoever owns the folder puts there",
+			[]string{"install -m 755 " + o.Program + " /usr/local/bin/xtm, and run that one"},
+		}
+	}
+	scheduler, err := m.scheduler(o.Scheduler)
+	if err == nil && len(o.MailTo) > 0 {
+		err = m.hasSendmail()
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	want := map[string][]byte{}
+	if scheduler == Systemd {
+		want[servicePath], want[timerPath] = []byte(service(o)), []byte(timerUnit(o, at))
+		want[wantedPath] = []byte(timerPath)
+	} else {
+		want[cronPath] = []byte(crontab(o, at))
+	}
+	p, err := m.plan(want)
+	if err != nil {
+		return p, err
+	}
+	p.Scheduler = scheduler
+	if o.Out != "" {
+		found, err := m.Files.Exists(o.Out)
+		if err != nil {
+			return p, err
+		}
+		if !found {
+			p.makes = o.Out
+		}
+	}
+	if m.Offline {
+		return p, nil
+	}
+	touches := p.touchesSystemd()
+	if touches {
+		p.after = append(p.after, []string{"systemctl", "daemon-reload"})
+	}
+	switch {
+	case scheduler == Systemd && (touches || !m.active(ctx)):
+		p.after = append(p.after, []string{"systemctl", "restart", timer})
+	case scheduler == Cron && touches: // it was a timer before
+		p.before = [][]string{{"systemctl", "stop", timer}}
+	}
+	return p, nil
+}
+
+// PlanRemove finds what was installed. What is not there needs no removing.
+func PlanRemove(ctx context.Context, m Machine) (Plan, error) {
+	p, err := m.plan(nil)
+	if err != nil {
+		return p, err
+	}
+	for _, c := range p.changes {
+		if _, rest, ok := strings.Cut(string(c.old), " --out "); ok {
+			p.Reports = strings.Fields(rest)[0]
+		}
+	}
+	for _, f := range []string{statePath, stampPath} {
+		found, err := m.Files.Exists(f)
+		if err != nil {
+			return p, err
+		}
+		if found {
+			p.leaves = append(p.leaves, f)
+		}
+	}
+	if !m.Offline && p.touchesSystemd() {
+		if m.active(ctx) {
+			p.before = [][]string{{"systemctl", "stop", timer}}
+		}
+		p.after = [][]string{{"systemctl", "daemon-reload"}}
+	}
+	return p, nil
+}
+
+// plan compares the files of ours with what they are to be.
+func (m Machine) plan(want map[string][]byte) (Plan, error) {
+	var p Plan
+	for _, name := range []string{servicePath, timerPath, wantedPath, cronPath} {
+		c := change{path: name, new: want[name], link: name == wantedPath}
+		var err error
+		if c.link {
+			var target string
+			if target, err = m.Files.Readlink(name); err == nil {
+				c.old = []byte(target)
+			}
+		} else if c.old, err = m.Files.ReadFile(name); err == nil && !bytes.HasPrefix(c.old, []byte(mark)) {
+			return p, &RefusalError{
+				name + " is there and xtm did not write it", "it is somebody else's", []string{"move it away, if it is not needed"},
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return p, err
+		}
+		if !c.none() {
+			p.changes = append(p.changes, c)
+		}
+	}
+	return p, nil
+}
+
+func (p Plan) touchesSystemd() bool {
+	for _, c := range p.changes {
+		if path.Dir(c.path) == path.Dir(servicePath) || c.link {
+			return true
+		}
+	}
+	return false
+}
+
+// scheduler finds the one that the machine has.
+func (m Machine) scheduler(said Scheduler) (Scheduler, error) {
+	for _, x := range []struct {
+		scheduler Scheduler
+		sign      []string
+	}{
+		// systemd's own test of whether it is what booted, sd_booted(3).
+		{Systemd, []string{"/run/systemd/system"}},
+		{Cron, []string{"/etc/cron.d"}},
+	} {
+		sign := x.sign
+		if m.Offline && x.scheduler == Systemd {
+			sign = []string{"/usr/lib/systemd/systemd", "/lib/systemd/systemd"}
+		}
+		for _, s := range sign {
+			found, err := m.Files.Exists(s)
+			if err != nil {
+				return "", err
+			}
+			if found && (said == "" || said == x.scheduler) {
+				return x.scheduler, nil
+			}
+		}
+	}
+	switch said {
+	case Systemd:
+		return "", &RefusalError{"this machine does not run systemd", "no timer would start xtm", []string{"with cron: --scheduler cron"}}
+	case Cron:
+		return "", &RefusalError{"there is no folder /etc/cron.d", "no cron that reads it is installed", []string{"install cron", "with systemd: --scheduler systemd"}}
+	}
+	return "", &RefusalError{
+		"this machine neither runs systemd nor has a folder /etc/cron.d", "there is nothing that starts xtm from time to time",
+		[]string{"install cron", "have something else start: xtm periodic run"},
+	}
+}
+
+// hasSendmail refuses to promise mails that nobody would take.
+func (m Machine) hasSendmail() error {
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"} {
+		if found, err := m.Files.Exists(dir + "/sendmail"); found || err != nil {
+			return err
+		}
+	}
+	return &RefusalError{
+		"this machine has no sendmail", "nothing would take the mail",
+		[]string{"apt-get install dma (or msmtp-mta, nullmailer, postfix, exim4), and set it up", "keep reports instead: --out /var/log/xtm"},
+	}
+}
+
+// active asks whether the timer runs. Where that cannot be told it does not:
+// starting it once more does no harm.
+func (m Machine) active(ctx context.Context) bool {
+	r, err := m.Run(ctx, run.Cmd{Name: "systemctl", Args: []string{"is-active", "--quiet", timer}})
+	return err == nil && r.ExitCode == 0
+}
