@@ -83,7 +83,7 @@ func image(tb testing.TB, start run.Func) string {
 type Root struct {
 	// Dir is where it is mounted.
 	Dir hostfs.Root
-	// Image is the file behind it; Sync makes it hold what was written.
+	// Image is the file behind it; Frozen makes it hold what was written.
 	Image string
 	Run   run.Func
 }
@@ -170,8 +170,21 @@ func (r Root) Chroot(tb testing.TB, argv ...string) string {
 	return string(res.Stdout)
 }
 
-// Sync writes what is in memory to Image, so that a program can read it.
-func (r Root) Sync(tb testing.TB) {
+// Frozen calls do while the file system is at rest, so that a program which knows
+// nothing of journals can read Image.
+func (r Root) Frozen(tb testing.TB, do func()) {
 	tb.Helper()
-	r.command(tb, "sync", "-f", string(r.Dir))
+	r.command(tb, "fsfreeze", "--freeze", string(r.Dir))
+	defer r.command(tb, "fsfreeze", "--unfreeze", string(r.Dir))
+	do()
+}
+
+// Bare mounts the file system once more, without its /proc and /sys: folders
+// there can say what a running machine's would.
+func (r Root) Bare(tb testing.TB) hostfs.Root {
+	tb.Helper()
+	at := tb.TempDir()
+	r.command(tb, "mount", "--bind", string(r.Dir), at)
+	tb.Cleanup(func() { r.command(tb, "umount", at) })
+	return hostfs.Root(at)
 }

@@ -195,9 +195,9 @@ func Killed(files hostfs.Files) (string, bool, error) {
 
 // Recover puts right what a killed run left: what it was installing or
 // confirming is undone, what it was removing is removed. Nothing is done where
-// no run was killed.
+// no run was killed but to remove the temporary folders of one.
 func Recover(ctx context.Context, m Machine) error {
-	if found, err := m.Root.Exists(stateFile); err != nil || !found {
+	if found, err := m.Root.Exists(stateFolder); err != nil || !found {
 		return err
 	}
 	unlock, err := lock(m.Root)
@@ -205,6 +205,11 @@ func Recover(ctx context.Context, m Machine) error {
 		return err
 	}
 	defer unlock()
+	for _, p := range []string{stateFile, grub.SettingsFile, grub.KernelDropIn, ownScript} {
+		if err := atomicfile.Clean(m.Root, p); err != nil {
+			return err
+		}
+	}
 	s, err := readState(m.Root)
 	if err != nil || s.Pending == nil {
 		return err

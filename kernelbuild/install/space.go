@@ -64,7 +64,7 @@ func mib(b units.Bytes) int64 { return int64((b + 1<<20 - 1) >> 20) }
 type volume struct {
 	path   string
 	device uint64
-	free   units.Bytes // for root
+	free   units.Bytes // without what is reserved, as df shows it
 }
 
 func (m Machine) volume(p string) (volume, error) {
@@ -80,7 +80,7 @@ func (m Machine) volume(p string) (volume, error) {
 	if err := unix.Statfs(at, &fs); err != nil {
 		return volume{}, fmt.Errorf("ask how full %s is: %w", p, err)
 	}
-	return volume{p, uint64(st.Dev), units.Bytes(fs.Bfree) * units.Bytes(fs.Bsize)}, nil
+	return volume{p, uint64(st.Dev), units.Bytes(fs.Bavail) * units.Bytes(fs.Bsize)}, nil
 }
 
 // largestInitrd is the largest in /boot; 0 where there is none.

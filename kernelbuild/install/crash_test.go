@@ -1,0 +1,374 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"xtm/internal/hostfs"
+	"xtm/internal/needs"
+	"xtm/internal/run"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A child of this test binary installs, confirms or removes a kernel in a root,
+// and strace ends it with SIGKILL as it enters its first, second, … file-system
+// call, or makes that call fail. The product has no hook for it.
+const childEnv = "XTM_INSTALL_CHILD"
+
+// Calls are counted for each thread, and strace follows the first one alone, so
+// that the programs that are started are left in peace.
+func init() { runtime.LockOSThread() }
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "" {
+		os.Exit(m.Run())
+	}
+	_, _ = os.Stat("/begin")
+	mach := fakeMachine(hostfs.Root(os.Args[1]), os.Args[2], os.Getenv("KILL_AT"))
+	err := work(context.Background(), mach, os.Getenv(childEnv), os.Args[3:])
+	_, _ = os.Stat("/end")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// work is what a command does, without its questions.
+func work(ctx context.Context, m Machine, verb string, debs []string) error {
+	switch verb {
+	case "install":
+		_, _, err := installAll(ctx, m, debs, Options{BootOnce: true})
+		return err
+	case "confirm":
+		return confirmIt(ctx, m)
+	case "remove":
+		err := removeOne(ctx, m, newRelease)
+		if r, ok := refusalOf(err); ok && strings.Contains(r.Seen, "did not install") {
+			return nil // it had gone before it was killed
+		}
+		return err
+	}
+	return errors.New("no such verb")
+}
+
+const fileCalls = "openat,mkdirat,chmod,fchmod,fchmodat,fchown,flistxattr,fgetxattr,fsetxattr,flock,write,fsync,renameat,renameat2,unlinkat"
+
+// A call in strace's log, of its only thread.
+//
+//	renameat(AT_FDCWD, "/r/etc/.xtm-tmp-1/.grub2", AT_FDCWD, "/r/etc/grub") = 0
+var callLine = regexp.MustCompile(`^([a-z0-9]+)\((.*)`)
+
+type point struct {
+	call string
+	n    int
+	line string
+}
+
+// stage is a machine in which a verb is to be done, and how to make more of it.
+type stage struct {
+	verb     string
+	starter  Starter
+	bin      string
+	debs     []string
+	root     hostfs.Root
+	before   map[string]string
+	after    map[string]string
+	mayStart []string // what may boot by default at any moment
+	undoes   bool
+}
+
+func newStage(t *testing.T, starter Starter, verb, bin string, debs []string) *stage {
+	t.Helper()
+	s := &stage{verb: verb, starter: starter, bin: bin, debs: debs, root: fakeRoot(t, starter), mayStart: []string{oldRelease}, undoes: verb != "remove"}
+	m := fakeMachine(s.root, bin, "")
+	if err := m.must(t.Context(), "update-grub"); err != nil {
+		t.Fatal(err)
+	}
+	if verb != "install" {
+		s.mayStart = append(s.mayStart, newRelease)
+		s.do(t, m, "install")
+		runsRelease(t, s.root, newRelease)
+		if starter == ByGRUB { // which takes it away when it has read it
+			if err := m.must(t.Context(), "grub-editenv", "/boot/grub/grubenv", "unset", "next_entry"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if verb == "remove" {
+		s.do(t, m, "confirm")
+		runsRelease(t, s.root, oldRelease)
+	}
+	s.before = live(t, s.root)
+	done := s.copy(t)
+	s.do(t, fakeMachine(done, bin, ""), verb)
+	s.after = live(t, done)
+	if cmp.Equal(s.before, s.after) {
+		t.Fatalf("%s changes nothing", verb)
+	}
+	return s
+}
+
+func (s *stage) do(t *testing.T, m Machine, verb string) {
+	t.Helper()
+	if err := work(t.Context(), m, verb, s.debs); err != nil {
+		t.Fatalf("%s: %v", verb, err)
+	}
+}
+
+// copy is another machine of the same state.
+func (s *stage) copy(t *testing.T) hostfs.Root {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "root")
+	c := run.Cmd{Name: "cp", Args: []string{"-a", string(s.root), to}}
+	r, err := run.New(os.Environ())(t.Context(), c)
+	if err == nil {
+		err = r.Check(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hostfs.Root(to)
+}
+
+// child does the verb in a process of its own, under a program or "".
+func (s *stage) child(t *testing.T, root hostfs.Root, killAt string, under ...string) run.Result {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := append(slices.Clone(under), exe, string(root), s.bin)
+	argv = append(argv, s.debs...)
+	c := run.Cmd{Name: argv[0], Args: argv[1:], Env: []string{childEnv + "=" + s.verb, "KILL_AT=" + killAt}}
+	r, err := run.New(os.Environ())(t.Context(), c)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// trace runs a child under strace with these options and returns the log.
+func (s *stage) trace(t *testing.T, root hostfs.Root, options ...string) (log string, stderr []byte) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "strace")
+	r := s.child(t, root, "", append([]string{"strace", "-o", out, "-e", "trace=newfstatat," + fileCalls}, options...)...)
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatalf("%v: %s", err, r.Stderr)
+	}
+	return string(b), r.Stderr
+}
+
+// points lists the calls between begin and end that have to do with the root.
+func (s *stage) points(t *testing.T) []point {
+	t.Helper()
+	log, stderr := s.trace(t, s.copy(t))
+	if len(stderr) > 0 {
+		t.Fatalf("%s: %s", s.verb, stderr)
+	}
+	count := map[string]int{}
+	var found []point
+	begun, ended := false, false
+	for line := range strings.Lines(log) {
+		m := callLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		count[m[1]]++
+		switch {
+		case strings.Contains(m[2], `"/begin"`):
+			begun = true
+		case strings.Contains(m[2], `"/end"`):
+			ended = true
+		case begun && !ended && m[1] != "newfstatat" && !strings.Contains(m[2], "O_RDONLY|O_CLOEXEC) ="):
+			found = append(found, point{m[1], count[m[1]], strings.TrimSpace(line)})
+		}
+	}
+	if !ended {
+		t.Fatalf("%s did not end:\n%s", s.verb, log)
+	}
+	return found
+}
+
+// some is every fifth point; all of them where XTM_TEST_NIGHTLY is set.
+func some(all []point) []point {
+	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
+		return all
+	}
+	var out []point
+	for i := 0; i < len(all); i += 5 {
+		out = append(out, all[i])
+	}
+	return out
+}
+
+// boots makes sure that a machine boots what it should by default, and that this
+// is there.
+func (s *stage) boots(t *testing.T, root hostfs.Root, when string) {
+	t.Helper()
+	m := fakeMachine(root, s.bin, "")
+	b, err := m.probeBoot(s.starter)
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	e, err := b.usual()
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	found, err := root.Exists("/boot/vmlinuz-" + linux(e))
+	if err != nil || !found || !slices.Contains(s.mayStart, linux(e)) {
+		t.Errorf("%s: %s would boot by default (it is there: %v), not one of %v", when, linux(e), found, s.mayStart)
+	}
+}
+
+// mends lets the next run put a killed one right: every other time it does the
+// same again, else it only recovers.
+func (s *stage) mends(t *testing.T, root hostfs.Root, again bool, when string) {
+	t.Helper()
+	m := fakeMachine(root, s.bin, "")
+	s.boots(t, root, when)
+	_, killed, err := Killed(root)
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	want, what := s.after, s.verb
+	if again {
+		err = work(t.Context(), m, s.verb, s.debs)
+	} else {
+		what = "recover"
+		err = Recover(t.Context(), m)
+		if s.undoes || !killed && cmp.Equal(s.before, live(t, root)) {
+			want = s.before
+		}
+		if !killed && cmp.Equal(s.after, live(t, root)) {
+			want = s.after // it was killed behind its last step
+		}
+	}
+	if err != nil {
+		t.Errorf("%s, then %s: %v", when, what, err)
+	}
+	if diff := cmp.Diff(want, live(t, root)); diff != "" {
+		t.Errorf("%s, then %s: %s", when, what, diff)
+	}
+	s.boots(t, root, when+", then "+what)
+}
+
+// stages are each verb for each starter that has a menu.
+func stages(t *testing.T) []*stage {
+	t.Helper()
+	needs.Program(t, "strace")
+	needs.Program(t, "dpkg-deb")
+	bin, debs := programs(t), build(t, newRelease, "1", kernelConfig)
+	var out []*stage
+	for _, starter := range []Starter{ByGRUB, ByPygrub} {
+		for _, verb := range []string{"install", "confirm", "remove"} {
+			out = append(out, newStage(t, starter, verb, bin, debs))
+		}
+	}
+	return out
+}
+
+func TestKilledAtEveryStep(t *testing.T) {
+	killed := 0
+	for _, s := range stages(t) {
+		for i, p := range some(s.points(t)) {
+			root := s.copy(t)
+			log, _ := s.trace(t, root, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
+			if !strings.Contains(log, "killed by SIGKILL") {
+				continue // the runtime had fewer calls of its own this time
+			}
+			killed++
+			s.mends(t, root, i%2 == 0, fmt.Sprintf("%s %s killed at %s", s.starter, s.verb, p.line))
+			noLeftovers(t, root)
+		}
+	}
+	t.Logf("killed at %d points", killed)
+	if killed < 30 {
+		t.Errorf("only %d points", killed)
+	}
+}
+
+// TestKilledWithDpkg kills xtm and dpkg where dpkg has half done its work.
+func TestKilledWithDpkg(t *testing.T) {
+	for _, s := range stages(t) {
+		at := map[string][]string{"install": {"unpack", "unpacked", "configure"}, "remove": {"purge", "purged"}}[s.verb]
+		for _, kill := range at {
+			for _, again := range []bool{true, false} {
+				root := s.copy(t)
+				s.child(t, root, kill)
+				if _, killed, err := Killed(root); err != nil || !killed {
+					t.Fatalf("%s at %s: it was not killed: %v", s.verb, kill, err)
+				}
+				if s.verb == "remove" {
+					s.mayStart = []string{oldRelease}
+				}
+				s.mends(t, root, again, fmt.Sprintf("%s %s, dpkg killed at %s", s.starter, s.verb, kill))
+			}
+		}
+	}
+}
+
+// TestFailureAtEveryStep makes each call fail with a full or read-only disk or
+// an error of it: what was begun is undone or, with a removal, can be finished.
+func TestFailureAtEveryStep(t *testing.T) {
+	tried := 0
+	for _, s := range stages(t) {
+		for i, p := range some(s.points(t)) {
+			errno := []string{"ENOSPC", "EROFS", "EIO"}[i%3]
+			root := s.copy(t)
+			log, stderr := s.trace(t, root, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", p.call, errno, p.n))
+			if !strings.Contains(log, "(INJECTED)") || strings.Contains(string(stderr), "fatal error: runtime:") {
+				continue
+			}
+			tried++
+			when := fmt.Sprintf("%s %s: %s at %s, with %q", s.starter, s.verb, errno, p.line, stderr)
+			s.boots(t, root, when)
+			want := s.before
+			if len(stderr) == 0 {
+				want = s.after // the removal of a temporary folder may fail
+			}
+			_, open, err := Killed(root)
+			if err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			if s.verb == "remove" && !open && len(stderr) > 0 && cmp.Equal(s.after, live(t, root)) {
+				want = s.after // all had gone before the record of it
+			}
+			if open {
+				s.mends(t, root, true, when)
+			} else if diff := cmp.Diff(want, live(t, root)); diff != "" {
+				t.Errorf("%s: %s", when, diff)
+			}
+		}
+	}
+	t.Logf("failed at %d points", tried)
+	if tried < 30 {
+		t.Errorf("only %d points", tried)
+	}
+}
+
+func noLeftovers(t *testing.T, root hostfs.Root) {
+	t.Helper()
+	for _, dir := range []string{"/etc/default", "/etc/default/grub.d", "/etc/grub.d", stateFolder} {
+		names, err := root.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			if strings.HasPrefix(n, ".xtm-tmp-") {
+				t.Errorf("left behind: %s/%s", dir, n)
+			}
+		}
+	}
+}
