@@ -25,7 +25,7 @@ const (
 
 var (
 	failing = regexp.MustCompile(`error:|: [Ee]rror [0-9]+|\] Error [0-9]+|No rule to make target|undefined reference|multiple definition|` +
-		`No space left on device|[Kk]illed|fatal:|: not found$|Unmet build dependencies|no binary artifacts`)
+		`No space left on device|[Kk]illed|fatal:|: (command )?not found$|Unmet build dependencies|no binary artifacts`)
 	harmless = regexp.MustCompile(`\(ignored\)|fatal: not a git repository`)
 )
 

@@ -240,7 +240,7 @@ func (p *Plan) install(series Series, f Facts, config *kconfig.Config) {
 	p.Install = "apt-get install --no-install-recommends " + strings.Join(p.Missing, " ")
 	fd := finding.Finding{
 		Check: "packages-missing", Subject: strings.Join(p.Missing, " "), Verdict: finding.Bad,
-		Seen: fmt.Sprintf("%d packages that the build needs are not installed", len(p.Missing)), Commands: []string{p.Install},
+		Seen: "the build needs what is not installed", Commands: []string{p.Install},
 	}
 	p.Findings = append(p.Findings, fd)
 }

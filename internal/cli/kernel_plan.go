@@ -130,7 +130,7 @@ func planFields(p kernelbuild.Plan, dir string) render.Fields {
 	if c := p.Toolchain.Compiler; c.Name != "" {
 		add("Compiler", c.Name+" "+c.Version)
 	}
-	if len(p.Make) > 0 {
+	if p.Names.Release != "" && len(p.Make) > 0 {
 		add("Command", run.Cmd{Name: "make", Args: p.Make}.String())
 	}
 	n := p.Needs
