@@ -75,7 +75,7 @@ type Meta struct {
 	Scrubbed int `json:"scrubbed"`
 	// Withheld counts the lines and keys of xenstore that the allow-list kept out.
 	Withheld int `json:"withheld"`
-	// CallsLeftOut counts the hypercalls that redaction took away.
+	// CallsLeftOut counts the hypercalls that redaction could not redact.
 	CallsLeftOut int `json:"calls_left_out,omitempty"`
 }
 

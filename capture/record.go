@@ -134,7 +134,7 @@ func (r recordedFiles) Exists(path string) (bool, error) {
 // Options say what Capture does to the recording.
 type Options struct {
 	// Redact replaces names, uuids and addresses with pseudonyms. Hypercalls are
-	// left out then: what they answer has names in binary form.
+	// left out where a tmem listing has shared pools.
 	Redact bool
 }
 

@@ -65,7 +65,7 @@ func (s Summary) String() string {
 	}
 	fmt.Fprintf(&b, "left out: %d secrets, %d lines of xenstore\n", s.Scrubbed, s.Withheld)
 	if s.CallsLeftOut > 0 {
-		fmt.Fprintf(&b, "left out: %d hypercalls, whose answers name domains in binary form\n", s.CallsLeftOut)
+		fmt.Fprintf(&b, "left out: %d hypercalls, for tmem has shared pools\n", s.CallsLeftOut)
 	}
 	if s.Redacted {
 		b.WriteString("names, uuids, MAC and IP addresses are pseudonyms; look through free text such as dmesg before you give it away\n")

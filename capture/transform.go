@@ -38,11 +38,16 @@ func (c *Capture) redact() {
 	do := changes{argv: r.Argv, output: r.Output, file: r.File, name: r.Name, text: r.String, key: r.Key}
 	copied := Capture{Meta: c.Meta, runs: slices.Clone(c.runs), looks: c.looks, keys: c.keys}
 	copied.apply(do)
+	_, _ = redactCalls(c.calls, r)
 	r.Learned()
 	c.apply(do)
 	c.Meta.Redacted = true
-	c.Meta.CallsLeftOut += len(c.calls)
-	c.calls = nil
+	calls, ok := redactCalls(c.calls, r)
+	if !ok {
+		c.Meta.CallsLeftOut += len(c.calls)
+		calls = nil
+	}
+	c.calls = calls
 }
 
 // apply rewrites every text of the capture, in an order that depends on

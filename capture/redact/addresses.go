@@ -42,6 +42,14 @@ func (r *Redactor) addresses(b []byte) []byte {
 	return ip4Form.ReplaceAllFunc(b, func(m []byte) []byte { return []byte(r.ip4(string(m))) })
 }
 
+// UUID redacts the uuid of the domain with this number.
+func (r *Redactor) UUID(uuid string, domid int) string {
+	if uuid == nilUUID {
+		return uuid
+	}
+	return r.uuids.numbered(strings.ToLower(uuid), domid)
+}
+
 func (r *Redactor) uuid(s string) string {
 	if s == nilUUID {
 		return s

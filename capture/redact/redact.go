@@ -104,7 +104,7 @@ func (r *Redactor) Output(argv []string, b []byte) []byte {
 	case sub == "info":
 		return r.info(b)
 	case sub == "tmem-list":
-		return r.listing(b)
+		return r.Listing(b)
 	default:
 		return r.Text(b)
 	}

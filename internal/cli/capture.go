@@ -85,10 +85,10 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 	rec := capture.Record(env.seams(), capture.Meta{
 		Schema: capture.Schema, XTM: Version(), Role: role, Begin: env.Now(), Recorded: label,
 	})
-	var unread error
+	var unread, noXL error
 	var without string
 	if role == capture.Host {
-		without, unread = readHost(ctx, rec.Seams(), redact)
+		without, noXL, unread = readHost(ctx, rec.Seams())
 		left, err := readHardware(ctx, env, rec.Hardware(redact))
 		if err != nil {
 			return err
@@ -99,6 +99,9 @@ func record(ctx context.Context, env Env, path string, role capture.Role, label 
 		return err
 	}
 	c := rec.Capture(env.Now(), capture.Options{Redact: redact})
+	if noXL != nil && c.Meta.CallsLeftOut > 0 {
+		unread = fmt.Errorf("%w; hypercalls could not be redacted", noXL)
+	}
 	if err := c.Write(path); err != nil {
 		return err
 	}
@@ -127,24 +130,21 @@ func readHardware(ctx context.Context, env Env, seams capture.Seams) (left strin
 }
 
 // readHost reads the host in both ways, so that the capture has what each of
-// them reads. It names the way that does not work; the error is set where no
-// report can be made of the capture. Redaction leaves hypercalls out.
-func readHost(ctx context.Context, seams capture.Seams, redact bool) (without string, err error) {
+// them reads. It names the way that does not work; noXL is why xl is that one.
+// The error is set where no report can be made of the capture.
+func readHost(ctx context.Context, seams capture.Seams) (without string, noXL, err error) {
 	errCalls := errors.New("there is no way to them")
 	if seams.Calls != nil {
 		_, errCalls = hypercall.New(seams.Calls, seams.Store, seams.Files).Snapshot(ctx)
 	}
-	_, errXL := xl.New(seams.Run, seams.Files).Snapshot(ctx)
+	_, noXL = xl.New(seams.Run, seams.Files).Snapshot(ctx)
 	switch {
-	case errCalls != nil && errXL != nil:
-		return "", neither(errXL, errCalls)
+	case errCalls != nil && noXL != nil:
+		return "", noXL, neither(noXL, errCalls)
 	case errCalls != nil:
 		without = fmt.Sprintf("recorded without hypercalls: %s\n", errCalls)
-	case errXL != nil:
-		without = fmt.Sprintf("recorded without xl: %s\n", errXL)
-		if redact {
-			err = fmt.Errorf("%w; hypercalls are not recorded with --redact", errXL)
-		}
+	case noXL != nil:
+		without = fmt.Sprintf("recorded without xl: %s\n", noXL)
 	}
-	return without, err
+	return without, noXL, nil
 }
