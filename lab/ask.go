@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ const guestDeadline = 2 * time.Minute
 
 // askGuest runs a command in a guest, by its console. The code is the command's
 // own, and so is the output.
-func askGuest(ctx context.Context, name, command string) (int, error) {
+func askGuest(ctx context.Context, name, command string) (code int, err error) {
 	slow, err := strconv.Atoi(os.Getenv("LAB_SLOW"))
 	if err != nil {
 		return 1, fmt.Errorf("LAB_SLOW: %w", err)
@@ -38,13 +39,13 @@ func askGuest(ctx context.Context, name, command string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	defer log.Close()
+	defer func() { err = errors.Join(err, log.Close()) }()
 	from, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
 		return 1, err
 	}
 	id := strconv.FormatInt(time.Now().UnixNano(), 36)
-	if err := writeTo(tty, id+" "+command+"\n"); err != nil {
+	if err := os.WriteFile(tty, []byte(id+" "+command+"\n"), 0o600); err != nil {
 		return 1, err
 	}
 	var said []byte
@@ -74,9 +75,9 @@ func askGuest(ctx context.Context, name, command string) (int, error) {
 }
 
 // consoleOf finds the terminal that leads to a guest's console.
-func consoleOf(ctx context.Context, name string) (string, error) {
+func consoleOf(ctx context.Context, name string) (tty string, err error) {
 	s := xenstore.New(xenstore.Local)
-	defer s.Close()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	const domains = "/local/domain"
 	ids, err := s.List(ctx, domains)
 	if err != nil {
@@ -88,16 +89,6 @@ func consoleOf(ctx context.Context, name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no guest is called %q", name)
-}
-
-func writeTo(file, text string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.WriteString(f, text)
-	return err
 }
 
 // answer is what a command in a guest printed, and how it ended.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // memoryMiB is the host's, dom0MiB Dom0's share of it.
@@ -39,17 +40,13 @@ func software(m machine, c config, b bootName) []string {
 	if b.kind() == "linux" {
 		return []string{"-kernel", m.kernel, "-append", "console=ttyS0 " + linux + " " + b.args(), "-initrd", m.initrd}
 	}
-	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%[1]dM loglvl=all guest_loglvl=all iommu=verbose", dom0MiB)
+	xen := []string{fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%[1]dM loglvl=all guest_loglvl=all iommu=verbose", dom0MiB)}
 	if c.accel == "tcg" {
 		// Each saves an emulated host more time than all else together.
-		xen += " spec-ctrl=no xpti=no pv-l1tf=no"
+		xen = append(xen, "spec-ctrl=no xpti=no pv-l1tf=no")
 	}
-	for _, more := range []string{c.xenArgs, b.args()} {
-		if more != "" {
-			xen += " " + more
-		}
-	}
-	return []string{"-kernel", m.xen, "-append", xen, "-initrd", m.kernel + " console=hvc0 " + linux + "," + m.initrd}
+	xen = append(xen, c.xenArgs, b.args())
+	return []string{"-kernel", m.xen, "-append", strings.TrimSpace(strings.Join(xen, " ")), "-initrd", m.kernel + " console=hvc0 " + linux + "," + m.initrd}
 }
 
 // qemuArgs is the whole machine. Disks are told apart in Dom0 by their serial.
