@@ -9,46 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"xtm/internal/hostfs"
 	"xtm/internal/run"
-	"xtm/internal/units"
-	"xtm/kernelbuild"
 )
-
-// makeDebs makes the packages of a kernel build in $1 for the release $2 and the
-// version $3, small and real: what bindeb-pkg puts into them, with an image that
-// has no more than the header of a kernel and its release, and no modules.
-const makeDebs = `set -e
-cd "$1"; release=$2 version=$3
-d=image; mkdir -p $d/boot $d/lib/modules/$release/kernel $d/DEBIAN
-{ head -c 514 /dev/zero; printf HdrS; head -c 65018 /dev/zero; printf 'Linux version %s\n' $release; } > $d/boot/vmlinuz-$release
-cp config $d/boot/config-$release
-echo 'ffffffff81000000 T _text' > $d/boot/System.map-$release
-: > $d/lib/modules/$release/modules.order
-: > $d/lib/modules/$release/modules.builtin
-depmod -b $d $release
-for script in preinst postinst prerm postrm; do
-	cat > $d/DEBIAN/$script <<end
-#!/bin/sh
-set -e
-export DEB_MAINT_PARAMS="\$*" INITRD=Yes
-test ! -d /etc/kernel/$script.d || run-parts --arg=$release --arg=/boot/vmlinuz-$release /etc/kernel/$script.d
-end
-	chmod 755 $d/DEBIAN/$script
-done
-mkdir -p headers/usr/src/linux-headers-$release headers/DEBIAN libc/usr/include/linux libc/DEBIAN
-cp config headers/usr/src/linux-headers-$release/.config
-: > libc/usr/include/linux/xtm-test.h
-control() {
-	printf 'Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: xtm <xtm@example.org>\nInstalled-Size: %s\nDescription: a kernel for a test\n' \
-		$2 $version amd64 $(du -sk $1 | cut -f 1) > $1/DEBIAN/control
-	dpkg-deb --root-owner-group -Znone --build $1 $2_${version}_amd64.deb > /dev/null
-	rm -r $1
-}
-control image linux-image-$release
-control headers linux-headers-$release
-control libc linux-libc-dev
-`
 
 // kernelConfig is what a 4.19 with tmem has, and a Dom0 needs.
 const kernelConfig = "CONFIG_RD_GZIP=y\nCONFIG_XEN=y\nCONFIG_XEN_DOM0=y\nCONFIG_SWAP=y\nCONFIG_CLEANCACHE=y\nCONFIG_FRONTSWAP=y\nCONFIG_XEN_TMEM=m\n"
@@ -61,7 +23,11 @@ func build(t *testing.T, release, version, config string) []string {
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := run.Cmd{Name: "sh", Args: []string{"-c", makeDebs, "sh", dir, release, version}, Timeout: time.Minute}
+	mkdebs, err := filepath.Abs("testdata/mkdebs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := run.Cmd{Name: mkdebs, Args: []string{dir, release, version}, Timeout: time.Minute}
 	r, err := run.New(os.Environ())(t.Context(), c)
 	if err == nil {
 		err = r.Check(c)
@@ -69,35 +35,11 @@ func build(t *testing.T, release, version, config string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := kernelbuild.Record{
-		Schema: kernelbuild.RecordSchema, State: kernelbuild.Checked, Release: release, PackageVersion: version, Architecture: "amd64",
-	}
 	var out []string
 	for _, name := range []string{"linux-image-" + release, "linux-headers-" + release, "linux-libc-dev"} {
-		path := filepath.Join(dir, name+"_"+version+"_amd64.deb")
-		sum, err := fileSum(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rec.Packages = append(rec.Packages, kernelbuild.Package{
-			File: filepath.Base(path), Name: name, Version: version, Architecture: "amd64", Kind: kindOf(name), Size: units.Bytes(1), SHA256: sum,
-		})
-		out = append(out, path)
-	}
-	if err := kernelbuild.WriteRecord(hostfs.Host, filepath.Join(dir, kernelbuild.RecordName), rec); err != nil {
-		t.Fatal(err)
+		out = append(out, filepath.Join(dir, name+"_"+version+"_amd64.deb"))
 	}
 	return out
-}
-
-// read reads package files, which must hold.
-func read(t *testing.T, m Machine, paths ...string) []Deb {
-	t.Helper()
-	debs, err := ReadDebs(t.Context(), m.Run, paths, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return debs
 }
 
 // installAll does what the command does, without its questions.
