@@ -48,6 +48,9 @@ func TestCompletion(t *testing.T) {
 				{"report --", "--", "--interval"},
 				{"report --format", "", "csv"},
 				{"completion", "", "fish"},
+				{"detect", "", "passthrough"},
+				{"detect --format", "", "lspci-tree"},
+				{"detect passthrough --force", "", "boot-disk"},
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				cmd := exec.CommandContext(ctx, shell, "-c", tt.ask)
