@@ -54,6 +54,8 @@ const (
 	// startTime is how long a start may take before the guests are thawed by the
 	// next run.
 	startTime = 10 * time.Minute
+	// flushStep is taken back in one call: Xen serves no other tmem call meanwhile.
+	flushStep units.KiB = 256 << 10
 	// roomSlack is what may lack of the room at the end: a page or two are always
 	// on their way.
 	roomSlack units.KiB = 1024
@@ -187,7 +189,7 @@ func (w *roomAtWork) step(ctx context.Context) (ready, progress bool, err error)
 	if err != nil || freeable == 0 {
 		return false, false, err
 	}
-	got, err := w.Flusher.Flush(ctx, min(lacks, freeable.KiB()))
+	got, err := w.Flusher.Flush(ctx, min(lacks, freeable.KiB(), flushStep))
 	if err != nil {
 		return false, false, err
 	}

@@ -75,6 +75,7 @@ func Run(ctx context.Context, env Env) int {
 			statusCommand(env),
 			guardCommand(env),
 			kernelCommand(env),
+			tuneCommand(env),
 			completionCommand(env),
 		},
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"xtm/hwprofile"
 	"xtm/kernelbuild"
 	"xtm/report/layout"
 )
@@ -22,8 +21,8 @@ const completeWord = "__complete"
 // takes a file or a text of the user's.
 func values(name string) []string {
 	switch name {
-	case "force":
-		return hwprofile.Guards()
+	case "format":
+		return []string{"table", "json", "csv", "markdown"}
 	case "units":
 		return []string{"auto", "pages", "KiB", "MiB", "GiB"}
 	case "sort":
@@ -32,14 +31,14 @@ func values(name string) []string {
 		return []string{"auto", "host", "guest"}
 	case "source", "from":
 		return []string{"auto", "hypercall", "xl", "libvirt"}
-	case "via":
-		return []string{"auto", "hypercall", "xl"}
 	case "booted-by":
 		return []string{"auto", "grub", "pygrub", "dom0"}
 	case "profile":
 		return kernelbuild.Profiles()
 	case "compressor":
 		return []string{"none", "zstd", "gzip", "xz"}
+	case "via":
+		return []string{"auto", "hypercall", "xl"}
 	case "completion":
 		return []string{"bash", "zsh", "fish"}
 	}
@@ -67,9 +66,6 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 	case isFlag(previous) && takesValue(flags, strings.TrimLeft(previous, "-")):
 		if word := strings.TrimLeft(previous, "-"); !takesFile(flags, word) {
 			out = values(word)
-			if word == "format" {
-				out = formats(flags)
-			}
 		}
 	case strings.HasPrefix(last, "-"):
 		for _, f := range flags {
@@ -105,17 +101,6 @@ func takesFile(flags []cli.Flag, name string) bool {
 		}
 	}
 	return false
-}
-
-// formats are those of a command, of which the help of its flag is the list:
-// "table, json or csv".
-func formats(flags []cli.Flag) []string {
-	for _, f := range flags {
-		if s, ok := f.(*cli.StringFlag); ok && s.Name == "format" {
-			return strings.Split(strings.ReplaceAll(s.Usage, " or ", ", "), ", ")
-		}
-	}
-	return nil
 }
 
 func lastOf(words []string) string {

@@ -74,6 +74,7 @@ func (x *Xen) common(op, id, kb uint32) (int64, bool) {
 		}
 		got := min(int64(kb+3)/4*4, x.FreeableMB*1024)
 		x.FreeableMB -= got / 1024
+		x.Free += uint64(got / 4) //nolint:gosec // not negative
 		x.did("flush %d", kb)
 		return got, true
 	case 8:
