@@ -166,7 +166,6 @@ var allowed = []difference{
 	{"libvirt", `host\.mhz`, "libvirt has whole MHz", 1},
 	{"libvirt", `domains\..*\.(limit_kib|unlimited|target_kib|uptime_ns|pci_devices|guest\..*)`, "libvirt does not tell", 0},
 	{"libvirt", `tmem\..*|tmem_state\.answer`, "libvirt knows nothing of tmem", 0},
-	{"libvirt", `domains\.Domain-0\.(static_max_kib|uuid|type|vcpus)`, "libvirt makes up a definition of Dom0", 0},
 }
 
 func explain(source, path string, a, x, b any) (why string, ok bool) {
