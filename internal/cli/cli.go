@@ -67,6 +67,7 @@ func Run(ctx context.Context, env Env) int {
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
 		Commands: []*cli.Command{
 			reportCommand(env),
+			historyCommand(env),
 			topCommand(env),
 			detectCommand(env),
 			captureCommand(env),

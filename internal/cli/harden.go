@@ -26,7 +26,13 @@ func hardenBelow(parent string, cmds []*cli.Command) {
 		if len(c.Subcommands) > 0 {
 			subs, own := c.Subcommands, c.Action
 			c.Action = func(ctx *cli.Context) error {
-				if own != nil && ctx.NArg() == 0 {
+				if own == nil {
+					return unknownBelow(path, ctx, subs)
+				}
+				if err := lateFlag(path, ctx); err != nil {
+					return err
+				}
+				if ctx.NArg() == 0 {
 					return own(ctx)
 				}
 				return unknownBelow(path, ctx, subs)
@@ -36,14 +42,23 @@ func hardenBelow(parent string, cmds []*cli.Command) {
 		}
 		act := c.Action
 		c.Action = func(ctx *cli.Context) error {
-			if late := slices.IndexFunc(ctx.Args().Slice(), isFlag); late >= 0 {
-				return &usageError{
-					fmt.Sprintf("flag %s stands behind an argument", run.Quote(ctx.Args().Get(late))),
-					[]string{"write: " + flagsFirst(path, ctx)},
-				}
+			if err := lateFlag(path, ctx); err != nil {
+				return err
 			}
 			return act(ctx)
 		}
+	}
+}
+
+// lateFlag is the error of a flag that stands behind an argument.
+func lateFlag(path string, ctx *cli.Context) error {
+	late := slices.IndexFunc(ctx.Args().Slice(), isFlag)
+	if late < 0 {
+		return nil
+	}
+	return &usageError{
+		fmt.Sprintf("flag %s stands behind an argument", run.Quote(ctx.Args().Get(late))),
+		[]string{"write: " + flagsFirst(path, ctx)},
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,13 @@ reported, and why the rest is missing.
    xtm report --interval 10s           with rates over ten seconds
    xtm report --source host.tar.gz     a host that xtm capture recorded
    xtm report --source list.txt        a saved "xl tmem-list -l -a", or a saved xentop screen
-   xtm report --demo                   a recorded host, to see what it looks like`,
-		Flags: []cli.Flag{
+   xtm report --demo                   a recorded host, to see what it looks like
+   xtm report --record                 the host, now, and keep it in the history
+   xtm report --since 24h              the last day, out of the history
+   xtm report trend                    how it went, drawn in lines`,
+		Subcommands: []*cli.Command{trendCommand(env)},
+		Flags: append(
+			rangeFlags(),
 			&cli.StringFlag{
 				Name: "source", Aliases: []string{"from"}, Value: "auto",
 				Usage: "auto (hypercall, else xl), libvirt, a capture, a saved tmem listing or a saved xentop screen", TakesFile: true,
@@ -50,9 +56,11 @@ reported, and why the rest is missing.
 			&cli.BoolFlag{Name: "check", Usage: "exit with 3 when a finding is a problem"},
 			&cli.BoolFlag{Name: "require-tmem", Usage: "exit with 4 when the host has no tmem"},
 			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of --format json and exit"},
-		},
+			&cli.BoolFlag{Name: "record", Usage: "add what was read to the history"},
+			historyFlag(),
+		),
 		Action: func(c *cli.Context) error {
-			o, err := reportOptionsOf(c)
+			o, err := reportOptionsOf(c, env.Now)
 			if err != nil {
 				return err
 			}
@@ -74,13 +82,19 @@ type reportOptions struct {
 	layout          layout.Options
 	rules           report.Thresholds
 	check, require  bool
+	// history is the file; past is the range to report on, of which there is
+	// none where its end is zero.
+	record  bool
+	history string
+	past    span
 }
 
-func reportOptionsOf(c *cli.Context) (reportOptions, error) {
+func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error) {
 	o := reportOptions{
 		source: c.String("source"), against: c.String("against"), demo: c.Bool("demo"),
 		interval: c.Duration("interval"), every: c.Duration("every"), format: c.String("format"),
 		check: c.Bool("check"), require: c.Bool("require-tmem"), rules: report.DefaultThresholds(),
+		record: c.Bool("record"), history: c.String("history"),
 		layout: layout.Options{
 			Units: c.String("units"), Wide: c.Bool("wide"), Pools: c.Bool("pools"),
 			Sort: c.String("sort"), Domains: c.StringSlice("domain"),
@@ -103,6 +117,9 @@ func reportOptionsOf(c *cli.Context) (reportOptions, error) {
 		return usage("a recorded host does not change: --interval and --every need a live one",
 			"to compare two captures: xtm report --source LATER --against EARLIER")
 	}
+	if err := o.pastOf(c, now); err != nil {
+		return o, err
+	}
 	if err := o.layout.Check(); err != nil {
 		return usage(err.Error())
 	}
@@ -120,6 +137,9 @@ func reportOptionsOf(c *cli.Context) (reportOptions, error) {
 
 // run reads and reports once, or until the context ends.
 func (o reportOptions) run(ctx context.Context, env Env) error {
+	if !o.past.to.IsZero() {
+		return o.runPast(ctx, env)
+	}
 	src, err := o.open(env)
 	if err != nil {
 		return err
@@ -128,22 +148,20 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
+	keep := recorder{env: env, reportOptions: o}
+	defer keep.close()
 	for {
 		cur, err := src.Snapshot(ctx)
 		if err != nil {
 			return o.ended(ctx, err)
 		}
+		keep.add(ctx, cur)
 		r := report.Compute(prev, cur, o.rules)
-		if lost := layout.Missing(r, o.layout); len(lost) > 0 {
-			return &exitError{
-				exitFailed, fmt.Errorf("no domain is called %q", lost[0]), []string{"domains are named by name, number or uuid: see xtm report"},
-			}
-		}
-		if err := o.show(env, r); err != nil {
+		if err := o.showDomains(env, r); err != nil {
 			return err
 		}
 		if o.every == 0 {
-			return o.outcome(r)
+			return cmp.Or(keep.failure, o.outcome(r))
 		}
 		prev = &cur
 		if !sleep(ctx, o.every) {
@@ -187,6 +205,16 @@ func (o reportOptions) earlier(ctx context.Context, env Env, src source) (*xen.S
 		return nil, ctx.Err()
 	}
 	return &snap, nil
+}
+
+// showDomains renders a report, unless a domain was named that is not in it.
+func (o reportOptions) showDomains(env Env, r report.Report) error {
+	if lost := layout.Missing(r, o.layout); len(lost) > 0 {
+		return &exitError{
+			exitFailed, fmt.Errorf("no domain is called %q", lost[0]), []string{"domains are named by name, number or uuid: see xtm report"},
+		}
+	}
+	return o.show(env, r)
 }
 
 // show renders one report.

@@ -108,11 +108,10 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 // openWriter opens or creates the file, and sets a damaged one aside.
 func (db *DB) openWriter(ctx context.Context) error {
 	err := db.connect(ctx, url.Values{
-		"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}, "_journal_mode": {"wal"},
+		"_txlock": {"immediate"},
 		// A commit is on the disk when it returns: power loss takes no more
 		// than the write that it interrupts.
-		"_synchronous": {"full"},
-		"_pragma":      {fmt.Sprintf("page_size(%d)", pageSize), "journal_size_limit(8388608)"},
+		"_synchronous": {"full"}, "_pragma": {"journal_size_limit(8388608)"},
 	})
 	if isDamage(err) {
 		if err := db.setAside(err); err != nil {
