@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"xtm/capture/importtest"
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
 	"xtm/internal/run"
 	"xtm/report"
+	"xtm/tune"
 )
 
 // block is fenced code of a document. "```sh guest" is of a prepared machine.
@@ -61,31 +60,18 @@ func blocks(t *testing.T) []block {
 func prepare(t *testing.T) map[string]cli.Env {
 	t.Helper()
 	machines := map[string]cli.Env{}
-	for name, root := range map[string]string{"host": "dom0", "guest": "guest"} {
-		archive, err := txtar.ParseFile("testdata/script/enable-" + name + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, from := range map[string][2]string{"host": {"enable-host", "dom0"}, "guest": {"enable-guest", "guest"}, "debian": {"kernel-plan", "buster"}, "tmem": {"tune-host", "dom0"}, "tmem-guest": {"tune-guest", "guest"}} {
 		dir := t.TempDir()
-		if err := txtar.Write(archive, dir); err != nil {
-			t.Fatal(err)
-		}
+		unpack(t, "enable-"+name, dir)
 		bin, root := filepath.Join(dir, "bin"), filepath.Join(dir, root)
-		archive.Files = append(archive.Files, txtar.File{Name: "bin/chroot"})
-		if err := os.WriteFile(filepath.Join(bin, "chroot"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range archive.Files {
-			if strings.HasPrefix(f.Name, "bin/") {
-				if err := os.Chmod(filepath.Join(dir, f.Name), 0o755); err != nil { //nolint:gosec // it is run
-					t.Fatal(err)
-				}
-			}
-		}
+		program(t, filepath.Join(bin, "chroot"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"))
 		machines[name] = cli.Env{
 			Root: true, Files: hostfs.Root(root), Run: run.New([]string{"PATH=" + bin + ":/usr/bin:/bin", "XTM_ROOT=" + root}), Now: time.Now,
 		}
 	}
+	tmem := machines["tmem"]
+	tmem.Calls, tmem.Store = fakeXen("4.12.4"), xenstoreKeys{}
+	machines["tmem"] = tmem
 	seams := importtest.Phase(t, "xen-4.12/t0-idle").Seams()
 	machines[""] = cli.Env{Root: true, Files: seams.Files, Run: seams.Run, Now: time.Now}
 	return machines
@@ -96,13 +82,13 @@ func prepare(t *testing.T) map[string]cli.Env {
 func xtm(t *testing.T, env cli.Env, dir, line string) (stdout, stderr string, code int) {
 	t.Helper()
 	words := strings.Fields(line)
+	for i, w := range words {
+		if strings.HasSuffix(w, ".tar.gz") || strings.HasPrefix(w, "/tmp/") {
+			words[i] = filepath.Join(dir, filepath.Base(w))
+		}
+	}
 	if i := slices.Index(words, "/mnt"); i > 0 {
 		words[i] = string(env.Files.(hostfs.Root))
-	}
-	for i, w := range words {
-		if strings.HasSuffix(w, ".tar.gz") {
-			words[i] = filepath.Join(dir, w)
-		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	if slices.Contains(words, "--every") {
@@ -154,13 +140,27 @@ func TestDocs(t *testing.T) {
 				}
 			}
 		case "toml":
-			if _, err := report.ParseThresholds([]byte(strings.Join(b.lines, "\n"))); err != nil {
+			if err := parseTOML(b.machine, []byte(strings.Join(b.lines, "\n"))); err != nil {
 				t.Errorf("%s: %v", b.file, err)
 			}
 		default:
 			t.Errorf("%s: a block of %q", b.file, b.language)
 		}
 	}
+}
+
+// parseTOML reads what a block shows: settings of domains or of a guest, else
+// thresholds.
+func parseTOML(machine string, text []byte) (err error) {
+	switch machine {
+	case "tmem":
+		_, err = tune.ParseSettings(text)
+	case "tmem-guest":
+		_, err = tune.ParseGuestFile(text)
+	default:
+		_, err = report.ParseThresholds(text)
+	}
+	return err
 }
 
 // mayFind tells whether a command looks for problems, of which the machine has some.

@@ -40,7 +40,7 @@ for, and with 4 where it cannot be; then nothing was built.
 		),
 		Action: func(c *cli.Context) error {
 			if c.Bool("dry-run") {
-				return kernelPlanCommand(env).Action(c)
+				return showPlan(c, env, "table")
 			}
 			home, env, err := env.dropTo(c.String("user"))
 			if err != nil {

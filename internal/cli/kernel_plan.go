@@ -27,38 +27,45 @@ has to be put right first, and with 4 where no configuration of this kernel fulf
    xtm kernel plan --source linux-5.10.223.tar.xz --format json`,
 		Flags: append(jobFlags(), &cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"}),
 		Action: func(c *cli.Context) error {
-			if f := c.String("format"); f != "table" && f != "json" {
-				return &usageError{fmt.Sprintf("plan has no format that is called %q", f), []string{"formats are: table, json"}}
+			format := c.String("format")
+			if format != "table" && format != "json" {
+				return &usageError{fmt.Sprintf("plan has no format that is called %q", format), []string{"formats are: table, json"}}
 			}
-			home, err := env.ownHome()
-			if err != nil {
-				return err
-			}
-			j, err := openJob(c.Context, c, env, home)
-			if err != nil {
-				return err
-			}
-			p, err := j.Plan(c.Context)
-			if err != nil {
-				return err
-			}
-			if c.String("format") == "json" {
-				err = render.JSON(env.Stdout, p, true)
-			} else {
-				err = render.Text(env.Stdout, planDocument(p, j.Dir), render.Options{Width: env.Width, Color: env.Terminal && !env.NoColor})
-			}
-			if err != nil {
-				return err
-			}
-			if err := p.Err(); err != nil {
-				code := exitCode(err)
-				if code == exitFailed {
-					code = exitProblems
-				}
-				return &exitError{code: code}
-			}
-			return nil
+			return showPlan(c, env, format)
 		},
+	}
+}
+
+// showPlan plans and shows it. A plan that cannot start is a result, not a
+// failure.
+func showPlan(c *cli.Context, env Env, format string) error {
+	home, err := env.ownHome()
+	if err != nil {
+		return err
+	}
+	j, err := openJob(c.Context, c, env, home)
+	if err != nil {
+		return err
+	}
+	p, err := j.Plan(c.Context)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		err = render.JSON(env.Stdout, p, true)
+	} else {
+		err = render.Text(env.Stdout, planDocument(p, j.Dir), render.Options{Width: env.Width, Color: env.Terminal && !env.NoColor})
+	}
+	if err != nil {
+		return err
+	}
+	switch err := p.Err(); {
+	case err == nil:
+		return nil
+	case exitCode(err) == exitFailed:
+		return &exitError{code: exitProblems}
+	default:
+		return &exitError{code: exitCode(err)}
 	}
 }
 
