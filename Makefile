@@ -68,8 +68,7 @@ $(GOLANGCI):
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
 nightly: ## the long forms: every kill point, longer fuzzing
-	XTM_TEST_NIGHTLY=1 .ci/stages race
-	FUZZTIME=30s .ci/stages fuzz lab
+	XTM_TEST_NIGHTLY=1 FUZZTIME=30s .ci/stages race fuzz lab
 
 bench:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
