@@ -180,6 +180,8 @@ func boot(ctx context.Context, c config, m machine, b bootName, console string, 
 		}
 	}
 	err = cmd.Wait()
+	// What it would have taken on an idle machine lies between this and half of it.
+	say("QEMU used %.0f s of CPU", (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
 	if ctx.Err() != nil {
 		return o, context.Cause(ctx)
 	}
