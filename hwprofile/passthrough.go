@@ -283,9 +283,7 @@ func (a *assessment) reserved() {
 		return
 	}
 	if t == nil {
-		for _, r := range a.p.IOMMU.IVRS.ReservedFor(a.d.Address) {
-			a.say(finding.Note, "reserved-memory", fmt.Sprintf("the firmware ties it to memory from %#x on, %d bytes", r.Start, r.Size), "")
-		}
+		a.reservedAMD()
 		return
 	}
 	for _, r := range t.ReservedFor(a.p.topology, a.d.Address) {
@@ -297,5 +295,24 @@ func (a *assessment) reserved() {
 		others := slices.DeleteFunc(r.Devices(a.p.topology), func(o pci.Address) bool { return o == a.d.Address })
 		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, list(others)),
 			"Xen 4.6 and later refuse it unless rdm_policy=relaxed is in the guest's configuration, which is not secure")
+	}
+}
+
+// reservedAMD is reserved for AMD's table. Xen gives such a device away, and its
+// range with it (since XSA-378 to the guest that has it, and to no other).
+func (a *assessment) reservedAMD() {
+	for _, r := range a.p.IOMMU.IVRS.ReservedFor(a.d.Address) {
+		where := fmt.Sprintf("the firmware ties it to memory %#x–%#x", r.Start, r.Start+max(r.Size, 1)-1)
+		var others []pci.Address
+		for i := range a.p.Devices {
+			if d := &a.p.Devices[i]; d.Address != a.d.Address && part(d.Class) == "" && slices.Contains(a.p.IOMMU.IVRS.ReservedFor(d.Address), r) {
+				others = append(others, d.Address)
+			}
+		}
+		if len(others) == 0 {
+			a.say(finding.Note, "reserved-memory", where+", which the guest will see as it is", "")
+			continue
+		}
+		a.say(finding.Warning, "reserved-memory", where+" together with "+list(others)+": whoever has one of them reaches the others' memory", "give all of them to the same guest")
 	}
 }
