@@ -97,10 +97,14 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte("/dev/xvda / ext4 defaults 0 1\n"))
 	f.Add([]byte("/dev/xvda / ext4 defaults 0 1"))
 	f.Add([]byte(""))
+	f.Add([]byte("# /etc/modules\r\ntmem\r\nloop\r\n"))
+	f.Add([]byte("tmem\nloop\ntmem"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		with := withLine(b, swapLine)
-		if !bytes.Contains(b, []byte(swapLine)) && !bytes.Equal(withoutLine(with, swapLine), b) {
-			t.Errorf("%q, with it %q, without it %q", b, with, withoutLine(with, swapLine))
+		for _, line := range []string{swapLine, "tmem"} {
+			with := withLine(b, line)
+			if without := withoutLine(with, line); !bytes.Equal(without, b) {
+				t.Errorf("%q, with it %q, without it %q", b, with, without)
+			}
 		}
 	})
 }

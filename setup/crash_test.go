@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 	"xtm/internal/run"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,13 +148,13 @@ func points(t *testing.T, root hostfs.Root, bin, verb string) []point {
 	return found
 }
 
-// some is every twelfth point; all of them where XTM_TEST_NIGHTLY is set.
+// some is every 24th point; all of them where XTM_TEST_NIGHTLY is set.
 func some(all []point) []point {
 	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
 		return all
 	}
 	var out []point
-	for i := 0; i < len(all); i += 12 {
+	for i := 0; i < len(all); i += 24 {
 		out = append(out, all[i])
 	}
 	return out
@@ -162,7 +163,7 @@ func some(all []point) []point {
 func needStrace(t *testing.T) {
 	t.Helper()
 	if _, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
-		unmet(t, "strace is needed (package strace): %v", err)
+		needs.Unmet(t, "strace is needed (package strace): %v", err)
 	}
 }
 

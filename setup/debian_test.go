@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 	"xtm/internal/run"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,7 +78,7 @@ func debianImage(t *testing.T) string {
 		err = r.Check(c)
 	}
 	if err != nil {
-		unmet(t, "a Debian root could not be made: %v", err)
+		needs.Unmet(t, "a Debian root could not be made: %v", err)
 	}
 	return image
 }
@@ -86,7 +87,7 @@ func debianImage(t *testing.T) string {
 func debian(t *testing.T) Machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		unmet(t, "root is needed to mount a file system")
+		needs.Unmet(t, "root is needed to mount a file system")
 	}
 	start := run.New(os.Environ())
 	command := func(argv ...string) string {
@@ -97,7 +98,7 @@ func debian(t *testing.T) Machine {
 			err = r.Check(c)
 		}
 		if err != nil {
-			unmet(t, "a Debian root could not be mounted: %v", err)
+			needs.Unmet(t, "a Debian root could not be mounted: %v", err)
 		}
 		return strings.TrimSpace(string(r.Stdout))
 	}
@@ -144,14 +145,14 @@ func attach(t *testing.T, start run.Func, image string) string {
 	for n := 16; n < 64; n++ {
 		loop := fmt.Sprintf("/dev/loop%d", n)
 		if err := unix.Mknod(loop, unix.S_IFBLK|0o600, int(unix.Mkdev(loopMajor, uint32(n)))); err != nil && !os.IsExist(err) {
-			unmet(t, "a loop device could not be made: %v", err)
+			needs.Unmet(t, "a loop device could not be made: %v", err)
 		}
 		r, err := start(t.Context(), run.Cmd{Name: "losetup", Args: []string{loop, image}})
 		if err == nil && r.ExitCode == 0 {
 			return loop
 		}
 	}
-	unmet(t, "no loop device is free")
+	needs.Unmet(t, "no loop device is free")
 	return ""
 }
 

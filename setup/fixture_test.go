@@ -14,16 +14,6 @@ import (
 	"xtm/internal/run"
 )
 
-// unmet ends a test that this machine cannot run; where everything must run, it
-// fails.
-func unmet(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("XTM_TEST_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // updateGRUB sources the settings of the root in $1 and makes a menu of them,
 // as 20_linux_xen does: recovery entries have GRUB_CMDLINE_XEN alone.
 const updateGRUB = `#!/bin/sh

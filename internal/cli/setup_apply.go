@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"xtm/internal/render"
+	"xtm/internal/run"
 	"xtm/setup"
 )
 
@@ -114,7 +115,11 @@ func failed(ctx context.Context, err error, out setup.Outcome) error {
 	case ctx.Err() != nil: // what failed may be a program that was interrupted, too
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
 	}
-	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), nil}
+	var hints []string
+	if program, ok := errors.AsType[*run.ExitError](err); ok {
+		hints = []string{"to see what it lacks, run it alone: " + program.Cmd}
+	}
+	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), hints}
 }
 
 // ask reads one line from the terminal, until the user interrupts it.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
 )
 
@@ -106,28 +105,11 @@ func TestQuestions(t *testing.T) {
 		"interrupted in update-grub": {[][2]string{{trusted, "yes\n"}, {apply, "y\n"}, {"", ctrlC}}, 130, "error: interrupted, and everything is as before: ", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			archive, err := txtar.ParseFile("testdata/script/enable-host.txt")
-			if err != nil {
-				t.Fatal(err)
-			}
 			dir := t.TempDir()
-			if err := txtar.Write(archive, dir); err != nil {
-				t.Fatal(err)
-			}
-			grub := filepath.Join(dir, "bin/update-grub")
-			script, err := os.ReadFile(grub)
-			if err != nil {
-				t.Fatal(err)
-			}
+			unpack(t, "enable-host", dir)
 			busy := filepath.Join(dir, "busy")
 			if strings.Contains(name, "in update-grub") {
-				script = fmt.Appendf(nil, "#!/bin/sh\n: > %s\nsleep 60\n", busy)
-			}
-			if err := os.WriteFile(grub, script, 0o755); err != nil { //nolint:gosec // it is run
-				t.Fatal(err)
-			}
-			if err := os.Chmod(grub, 0o755); err != nil { //nolint:gosec // it is run
-				t.Fatal(err)
+				program(t, filepath.Join(dir, "bin/update-grub"), fmt.Appendf(nil, "#!/bin/sh\n: > %s\nsleep 60\n", busy))
 			}
 			settings := filepath.Join(dir, "dom0/etc/default/grub")
 			before, err := os.ReadFile(settings)
