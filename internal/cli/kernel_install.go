@@ -376,9 +376,14 @@ func kernelTable(l install.List) render.Table {
 	t := render.Table{
 		Title: "Kernels", Absent: "could not be told",
 		Columns: []render.Column{
-			{Key: "release", Name: "Kernel"}, {Key: "package_version", Name: "Package"}, {Key: "running", Name: "Running"},
-			{Key: "default", Name: "Default"}, {Key: "next_once", Name: "Next,\nonce"}, {Key: "held", Name: "Held"},
-			{Key: "own", Name: "xtm's"}, {Key: "tmem", Name: "tmem"},
+			{Key: "release", Name: "Kernel"},
+			{Key: "package_version", Name: "Package"},
+			{Key: "running", Name: "Running"},
+			{Key: "default", Name: "Default"},
+			{Key: "next_once", Name: "Next,\nonce"},
+			{Key: "held", Name: "Held"},
+			{Key: "own", Name: "xtm's"},
+			{Key: "tmem", Name: "tmem"},
 		},
 	}
 	numbered := l.By == install.ByPygrub

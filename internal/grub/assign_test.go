@@ -21,21 +21,25 @@ func TestAssign(t *testing.T) {
 		fails bool
 	}{
 		{
-			"a drop-in", map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n"},
+			"a drop-in",
+			map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n"},
 			KernelDropIn, kernelDropInHead + "GRUB_DEFAULT=saved\n", false,
 		},
 		{
-			"Debian's xen.cfg sets it too", map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n", "etc/default/grub.d/xen.cfg": xenCfg},
+			"Debian's xen.cfg sets it too",
+			map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n", "etc/default/grub.d/xen.cfg": xenCfg},
 			KernelDropIn, kernelDropInHead + "GRUB_DEFAULT=saved\n", false,
 		},
 		{
-			"no drop-ins are read", map[string]string{mkconfig: "", "etc/default/grub": "GRUB_DEFAULT=0"},
+			"no drop-ins are read",
+			map[string]string{mkconfig: "", "etc/default/grub": "GRUB_DEFAULT=0"},
 			SettingsFile, "GRUB_DEFAULT=0\nGRUB_DEFAULT=saved # added by xtm", false,
 		},
 		{"it has the value", map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=\"saved\"\n"}, "", "", false},
 		{
 			"a later file has the last word",
-			map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n", "etc/default/grub.d/zzz.cfg": "GRUB_DEFAULT=2\n"}, "", "", true,
+			map[string]string{mkconfig: debian, "etc/default/grub": "GRUB_DEFAULT=0\n", "etc/default/grub.d/zzz.cfg": "GRUB_DEFAULT=2\n"},
+			"", "", true,
 		},
 		{"another variable depends on it", map[string]string{mkconfig: "", "etc/default/grub": "GRUB_DEFAULT=0\nexit\n"}, "", "", true},
 		{"there is no file", map[string]string{mkconfig: ""}, "", "", true},

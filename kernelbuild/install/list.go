@@ -60,10 +60,14 @@ func ReadList(ctx context.Context, m Machine, said Starter) (List, error) {
 	if l.Killed, _, err = Killed(m.Root); err != nil {
 		return l, err
 	}
-	if said == "" && s.Hold != nil {
+	known := said == "" && s.Hold != nil
+	if known {
 		said = s.Hold.By
 	}
 	b, err := m.probeBoot(said)
+	if known {
+		b.Why = "as when xtm installed its first kernel"
+	}
 	if refusal, refused := refusalOf(err); refused {
 		l.Why = refusal.Error()
 	} else if err != nil {

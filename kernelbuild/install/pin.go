@@ -108,8 +108,9 @@ func (b *boot) firstWithout() string {
 
 // changes are the files that edits of GRUB's settings changed.
 func changes(c *grub.Config) []fileChange {
-	var out []fileChange
-	for _, f := range c.Changes() {
+	edits := c.Changes()
+	out := make([]fileChange, 0, len(edits))
+	for _, f := range edits {
 		out = append(out, fileChange{Path: f.Path, Old: f.Old, New: f.New, Mode: 0o644})
 	}
 	return out

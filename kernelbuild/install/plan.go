@@ -79,7 +79,7 @@ func (p Plan) Commands() []string {
 	}
 	out = append(out, p.pin.commands(&p.boot)...)
 	if len(p.debs) > 0 {
-		argv := []string{"dpkg", "--install"}
+		argv := append(make([]string, 0, 2+len(p.debs)), "dpkg", "--install")
 		for _, d := range p.debs {
 			argv = append(argv, d.Path)
 		}

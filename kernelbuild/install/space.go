@@ -80,7 +80,7 @@ func (m Machine) volume(p string) (volume, error) {
 	if err := unix.Statfs(at, &fs); err != nil {
 		return volume{}, fmt.Errorf("ask how full %s is: %w", p, err)
 	}
-	return volume{p, uint64(st.Dev), units.Bytes(fs.Bavail) * units.Bytes(fs.Bsize)}, nil
+	return volume{p, st.Dev, units.Bytes(fs.Bavail) * units.Bytes(fs.Bsize)}, nil
 }
 
 // largestInitrd is the largest in /boot; 0 where there is none.
