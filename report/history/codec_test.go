@@ -117,3 +117,32 @@ func FuzzBlock(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHour: no bytes make the reader of an hour's row fail otherwise than with
+// an error, and what it reads it writes again.
+func FuzzHour(f *testing.F) {
+	m := newHost(3, 2, 60_000_000_000)
+	before := m.tick()
+	now := m.tick()
+	for i, d := range rowsOf(now) {
+		k := track[Column]{chain: chain{table: domainTable}}
+		k.add(rowsOf(before)[i].row, moment{1, 0}, false, 0)
+		k.add(d.row, moment{60_001, 1}, false, 0)
+		f.Add(appendHour(nil, &k.points[0]))
+	}
+	f.Add([]byte{hourVersion})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseHour(domainTable, b)
+		if err != nil {
+			return
+		}
+		p := pointOf[Column](domainTable, r)
+		again, err := parseHour(domainTable, appendHour(nil, &p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(r[hourHead:hourHead+len(domainTable.columns)], again[hourHead:hourHead+len(domainTable.columns)]); d != "" {
+			t.Error(d)
+		}
+	})
+}

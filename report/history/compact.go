@@ -3,10 +3,8 @@ package history
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // hourMilli is an hour in milliseconds.
@@ -86,13 +84,14 @@ func (db *DB) closeHour(ctx context.Context, tx *sql.Tx, hour int64) error {
 
 // pack writes an hour's blocks and sums.
 func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, groups []group) error {
-	before, err := lastHour[HostColumn](tx.QueryRowContext(ctx, lastHourQuery(hostTable, `hour < ?`), hour), hostTable)
+	before, err := lastHour[HostColumn](
+		tx.QueryRowContext(ctx, `SELECT data FROM host_hour WHERE hour < ? ORDER BY hour DESC LIMIT 1`, hour), hostTable)
 	if err != nil {
 		return err
 	}
 	times := momentsOf(hosts, before.until())
 	host := summary(hostTable, before, hosts, times, 0)
-	insertHour, err := tx.PrepareContext(ctx, insertSQL("INSERT OR REPLACE", "domain_hour", append([]string{"life", "hour"}, domainTable.hourColumns()...)))
+	insertHour, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO domain_hour (life, hour, data) VALUES (?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -100,7 +99,7 @@ func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, 
 	if err != nil {
 		return err
 	}
-	lastOf, err := tx.PrepareContext(ctx, lastHourQuery(domainTable, `life = ? AND hour < ?`))
+	lastOf, err := tx.PrepareContext(ctx, `SELECT data FROM domain_hour WHERE life = ? AND hour < ? ORDER BY hour DESC LIMIT 1`)
 	if err != nil {
 		return err
 	}
@@ -114,7 +113,7 @@ func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, 
 			continue // its snapshots are not the host's: a block was damaged
 		}
 		addRises(&host, point.rise)
-		if _, err := insertHour.ExecContext(ctx, hourArguments([]any{g.life, hour}, &point)...); err != nil {
+		if _, err := insertHour.ExecContext(ctx, g.life, hour, appendHour(nil, &point)); err != nil {
 			return err
 		}
 		block, err := db.codec.encode(g.samples)
@@ -132,8 +131,7 @@ func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, 
 	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_block (hour, data) VALUES (?, ?)`, hour, block); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, insertSQL("INSERT OR REPLACE", "host_hour", append([]string{"hour"}, hostTable.hourColumns()...)),
-		hourArguments([]any{hour}, &host)...)
+	_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_hour (hour, data) VALUES (?, ?)`, hour, appendHour(nil, &host))
 	return err
 }
 
@@ -172,55 +170,4 @@ func momentsOf(hosts []sample, before int64) map[int64]moment {
 		before = end
 	}
 	return times
-}
-
-// hourPoint is an hour's row, if there is one.
-type hourPoint[C ~int] struct {
-	Point[C]
-	ok bool
-}
-
-func (p hourPoint[C]) until() int64 {
-	if !p.ok {
-		return 0
-	}
-	return p.Until.UnixMilli()
-}
-
-// lastHourQuery asks for the latest hour for which a condition holds.
-func lastHourQuery(t *table, condition string) string {
-	return `SELECT ` + strings.Join(t.hourColumns(), ", ") + ` FROM ` + t.name + `_hour WHERE ` + condition + ` ORDER BY hour DESC LIMIT 1`
-}
-
-func lastHour[C ~int](answer *sql.Row, t *table) (hourPoint[C], error) {
-	cells := newCells(len(t.hourColumns()))
-	err := answer.Scan(cells.to...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return hourPoint[C]{}, nil
-	}
-	return hourPoint[C]{parseHour[C](t, cells.row()), err == nil}, err
-}
-
-// hourArguments are in the order of table.hourColumns.
-func hourArguments[C ~int](keys []any, p *Point[C]) []any {
-	return arguments(keys, []int64{p.Since.UnixMilli(), p.Until.UnixMilli(), int64(p.Samples), int64(p.Resets)},
-		p.last, p.means(), p.low, p.high, p.rise)
-}
-
-// parseHour is the reverse. Cells behind an older file's columns are absent.
-func parseHour[C ~int](t *table, r row) Point[C] {
-	take := func(n int) row {
-		part := r[:n:n]
-		r = r[n:]
-		return part
-	}
-	head := take(4)
-	p := Point[C]{
-		table: t, Since: milli(head[0]), Until: milli(head[1]), Samples: int(max(0, head[2])), Resets: int(max(0, head[3])),
-		last: take(len(t.columns)),
-	}
-	mean, low, high := take(len(t.levels)), take(len(t.levels)), take(len(t.levels))
-	p.levels(mean, low, high, max(1, head[2]))
-	p.rise = take(len(t.counters))
-	return p
 }

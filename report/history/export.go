@@ -148,19 +148,16 @@ func (e *exporter) snapshots(ctx context.Context, hour int64) error {
 	return nil
 }
 
-// untilColumn is where an hour's last time is among its columns.
-const untilColumn = 1
-
 // hour hands over the rows of a closed hour.
 func (e *exporter) hour(ctx context.Context, hour int64) error {
 	if e.Host {
 		return eachHour(ctx, e.db, hostTable, `0`, `hour = ?`, []any{hour}, func(_, _ int64, r row) error {
-			return e.give(r[untilColumn], who{}, r)
+			return e.give(r[hourUntil], who{}, r)
 		})
 	}
 	return eachHour(ctx, e.db, domainTable, `life`, `life IN (SELECT life FROM life) AND hour = ?`, []any{hour}, func(life, _ int64, r row) error {
 		if l, ok := e.lives[life]; ok {
-			return e.give(r[untilColumn], l.who, r)
+			return e.give(r[hourUntil], l.who, r)
 		}
 		return nil
 	})

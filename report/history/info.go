@@ -62,7 +62,7 @@ func (db *DB) describe(ctx context.Context, i *Info) (err error) {
 		to   any
 	}{
 		{`SELECT min(ms) FROM (SELECT min(hour) * 3600000 AS ms FROM host_hour UNION ALL SELECT min(end_ms) FROM host_row)`, &first},
-		{`SELECT max(ms) FROM (SELECT max(until_ms) AS ms FROM host_hour UNION ALL SELECT max(end_ms) FROM host_row)`, &last},
+		{`SELECT max(end_ms) FROM host_row`, &last},
 		{`SELECT min(ms) FROM (SELECT min(hour) * 3600000 AS ms FROM host_block UNION ALL SELECT min(end_ms) FROM host_row)`, &blocks},
 		{`SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'host_row'`, &i.Recorded},
 		{`SELECT count(*) FROM host_row`, &i.Open},
@@ -73,6 +73,13 @@ func (db *DB) describe(ctx context.Context, i *Info) (err error) {
 		if err := db.sql.QueryRowContext(ctx, q.text).Scan(q.to); err != nil {
 			return err
 		}
+	}
+	if !last.Valid {
+		hour, err := lastHour[HostColumn](db.sql.QueryRowContext(ctx, `SELECT data FROM host_hour ORDER BY hour DESC LIMIT 1`), hostTable)
+		if err != nil {
+			return err
+		}
+		last = sql.NullInt64{Int64: hour.until(), Valid: hour.ok}
 	}
 	for _, t := range []struct {
 		from sql.NullInt64
@@ -117,14 +124,22 @@ func (db *DB) check(ctx context.Context) ([]string, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
+	block := func(t *table) func([]byte) error {
+		return func(data []byte) error { _, err := db.codec.decode(t, data); return err }
+	}
+	hour := func(t *table) func([]byte) error {
+		return func(data []byte) error { _, err := parseHour(t, data); return err }
+	}
 	for _, b := range []struct {
-		table *table
-		query string
+		what, query string
+		parse       func([]byte) error
 	}{
-		{hostTable, `SELECT hour, 0, data FROM host_block`},
-		{domainTable, fmt.Sprintf(`SELECT id >> %d, id & %d, data FROM domain_block`, lifeBits, 1<<lifeBits-1)},
+		{"block of the host", `SELECT hour, 0, data FROM host_block`, block(hostTable)},
+		{"block of a domain", fmt.Sprintf(`SELECT id >> %d, id & %d, data FROM domain_block`, lifeBits, 1<<lifeBits-1), block(domainTable)},
+		{"hour of the host", `SELECT hour, 0, data FROM host_hour`, hour(hostTable)},
+		{"hour of a domain", `SELECT hour, life, data FROM domain_hour`, hour(domainTable)},
 	} {
-		more, err := db.checkBlocks(ctx, b.table, b.query)
+		more, err := db.checkEach(ctx, b.what, b.query, b.parse)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +148,7 @@ func (db *DB) check(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
-func (db *DB) checkBlocks(ctx context.Context, t *table, query string) ([]string, error) {
+func (db *DB) checkEach(ctx context.Context, what, query string, parse func([]byte) error) ([]string, error) {
 	const most = 20
 	rows, err := db.sql.QueryContext(ctx, query)
 	if err != nil {
@@ -143,12 +158,12 @@ func (db *DB) checkBlocks(ctx context.Context, t *table, query string) ([]string
 	var problems []string
 	for rows.Next() && len(problems) < most {
 		var hour, life int64
-		var block sql.RawBytes
-		if err := rows.Scan(&hour, &life, &block); err != nil {
+		var data sql.RawBytes
+		if err := rows.Scan(&hour, &life, &data); err != nil {
 			return nil, err
 		}
-		if _, err := db.codec.decode(t, block); err != nil {
-			problems = append(problems, fmt.Sprintf("%s block of hour %s, life %d: %s", t.name, stamp(hour*hourMilli), life, err))
+		if err := parse(data); err != nil {
+			problems = append(problems, fmt.Sprintf("%s, %s, life %d: %s", what, stamp(hour*hourMilli), life, err))
 		}
 	}
 	return problems, rows.Err()

@@ -263,7 +263,7 @@ func (db *DB) readHours(ctx context.Context, b *builder) error {
 			if before := b.host.chain.until; before != 0 && hourOf(before) < hour-1 {
 				b.missing = append(b.missing, Gap{milli(before), milli(hour * hourMilli)})
 			}
-			b.host.goOn(b.place(hour), parseHour[HostColumn](hostTable, r))
+			b.host.goOn(b.place(hour), pointOf[HostColumn](hostTable, r))
 			b.hostAt[b.place(hour)] = len(b.host.points) - 1
 			return nil
 		})
@@ -286,7 +286,7 @@ func (db *DB) readHours(ctx context.Context, b *builder) error {
 	}
 	if condition != "" {
 		err := eachHour(ctx, db, domainTable, `life`, condition, args, func(life, hour int64, r row) error {
-			b.track(life).goOn(b.place(hour), parseHour[Column](domainTable, r))
+			b.track(life).goOn(b.place(hour), pointOf[Column](domainTable, r))
 			return nil
 		})
 		if err != nil {
@@ -317,28 +317,6 @@ func (t *track[C]) goOn(index int, p Point[C]) {
 		return
 	}
 	t.points = append(t.points, p)
-}
-
-// eachHour reads rows of hours in the order of table.hourColumns, with one more
-// column in front of them.
-func eachHour(ctx context.Context, db *DB, t *table, key, condition string, args []any, f func(key, hour int64, r row) error) error {
-	columns := t.hourColumns()
-	rows, err := db.sql.QueryContext(ctx, `SELECT `+key+`, hour, `+strings.Join(columns, ", ")+` FROM `+t.name+`_hour WHERE `+condition, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close() //nolint:errcheck // Err tells
-	c := newCells(2 + len(columns))
-	for rows.Next() {
-		if err := rows.Scan(c.to...); err != nil {
-			return err
-		}
-		r := c.row()
-		if err := f(r[0], r[1], r[2:]); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // finish puts the lives of each domain together and adds up for the host.

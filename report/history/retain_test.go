@@ -46,14 +46,14 @@ func TestAges(t *testing.T) {
 // the oldest.
 func TestSize(t *testing.T) {
 	db := open(t, Options{Limits: Limits{Size: LeastSize}})
-	m := newHost(1, 120, time.Minute)
-	bulk(t, db, m, 12)
-	db.options.Limits.Size = 2 << 20 // what nobody may ask for
+	m := newHost(1, 40, time.Minute)
+	bulk(t, db, m, 8)
+	db.options.Limits.Size = 256 << 10 // what nobody may ask for
 	appendTo(t, db, m.tick())
 	m.now = m.now.Add(time.Hour)
 	appendTo(t, db, m.tick())
 	used, file, err := db.sizes(t.Context())
-	if err != nil || used > 2<<20 || file > 2<<20 {
+	if err != nil || used > 256<<10 || file > 256<<10 {
 		t.Errorf("%d bytes in use, the file has %d, %v", used, file, err)
 	}
 	info, err := db.Info(t.Context())

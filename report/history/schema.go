@@ -28,7 +28,7 @@ const (
 //	domain_row    snap, life → domain
 //	host_block    hour → rows of the hour (codec.go)
 //	domain_block  hour × 2²⁴ + life → the same
-//	host_hour     hour → the last row, with rises and levels
+//	host_hour     hour → the last row, with levels and rises (hour.go)
 //	domain_hour   life, hour → the same
 const lifeBits = 24
 
@@ -45,9 +45,9 @@ func createSchema(ctx context.Context, db *sql.DB) error {
 			`, PRIMARY KEY (snap, life)) STRICT, WITHOUT ROWID`,
 		`CREATE TABLE IF NOT EXISTS host_block (hour INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT`,
 		`CREATE TABLE IF NOT EXISTS domain_block (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT`,
-		`CREATE TABLE IF NOT EXISTS host_hour (hour INTEGER PRIMARY KEY, ` + integers(hostTable.hourColumns()) + `) STRICT`,
-		`CREATE TABLE IF NOT EXISTS domain_hour (life INTEGER NOT NULL, hour INTEGER NOT NULL, ` + integers(domainTable.hourColumns()) +
-			`, PRIMARY KEY (life, hour)) STRICT, WITHOUT ROWID`,
+		`CREATE TABLE IF NOT EXISTS host_hour (hour INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT`,
+		`CREATE TABLE IF NOT EXISTS domain_hour (life INTEGER NOT NULL, hour INTEGER NOT NULL, data BLOB NOT NULL,
+			PRIMARY KEY (life, hour)) STRICT, WITHOUT ROWID`,
 		fmt.Sprintf(`PRAGMA application_id = %d`, applicationID),
 		fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion),
 	}
@@ -79,20 +79,6 @@ func (t *table) rowColumns() []string {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		names[i] = c.name
-	}
-	return names
-}
-
-// hourColumns are the columns of an hour in SQL.
-func (t *table) hourColumns() []string {
-	names := append([]string{"since_ms", "until_ms", "samples", "resets"}, t.rowColumns()...)
-	for _, word := range []string{"mean_", "low_", "high_"} {
-		for _, i := range t.levels {
-			names = append(names, word+t.columns[i].name)
-		}
-	}
-	for _, i := range t.counters {
-		names = append(names, "rise_"+t.columns[i].name)
 	}
 	return names
 }
