@@ -8,7 +8,7 @@ GOLANGCI := $(shell $(GO) env GOPATH)/bin/golangci-lint
 FUZZTIME ?= 6s
 export CGO_ENABLED ?= 0
 
-.PHONY: build run test test-deps vet race fuzz lab lab-shell lint bench nightly clean
+.PHONY: build run test test-deps vet race fuzz kernel-ci lab lab-shell lint bench nightly clean
 
 build: ## the static binary, bin/xtm
 	$(GO) build -trimpath -o $(BIN) .
@@ -18,6 +18,7 @@ run: build ## a report from a recorded host
 
 # What the tests run beside Go, by Debian's package names.
 TEST_DEPS := tmux chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
+KERNEL_DEPS := build-essential flex bison bc libelf-dev libssl-dev rsync kmod cpio ccache
 LAB_DEPS := qemu-system-x86 e2fsprogs xz-utils
 
 test: ## all tests; as root on Debian it first installs what they need
@@ -31,6 +32,10 @@ test-deps:
 		echo "tests that need these will be skipped:" $$missing; \
 		echo "install them, or run make test-deps as root on Debian"; exit 0; fi; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+kernel-ci: ## a real Linux 6.1 of Debian's, built, killed and resumed
+	@$(MAKE) --no-print-directory test-deps TEST_DEPS="$(KERNEL_DEPS)"
+	XTM_TEST_KERNEL=1 $(GO) test -count=1 -timeout 60m -v -run TestDebianKernel ./kernelbuild/build
 
 lab: ## a real Xen in QEMU: boot it, run every scenario, collect (lab/README.md)
 	@$(MAKE) --no-print-directory test-deps TEST_DEPS="$(LAB_DEPS)"

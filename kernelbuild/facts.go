@@ -1,6 +1,9 @@
 package kernelbuild
 
 import (
+	"fmt"
+	"regexp"
+
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/kernelbuild/kconfig"
@@ -95,8 +98,27 @@ type Options struct {
 	// Compressor is for the packages, as dpkg-deb -Z names it; "" takes the
 	// fastest that both machines know.
 	Compressor string
+	// MakeArgs are further variables for make, such as KCFLAGS=-g0; see MakeArg.
+	MakeArgs []string
 	// NoCcache leaves ccache out where it is installed.
 	NoCcache bool
 	// KeyExists tells which key files of the configuration are there.
 	KeyExists func(string) bool
+}
+
+var makeArg = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)=`)
+
+// MakeArg tells whether a word is a variable that make may be given besides the
+// plan's own.
+func MakeArg(word string) error {
+	m := makeArg.FindStringSubmatch(word)
+	if m == nil {
+		return fmt.Errorf("%q is no variable with its value: NAME=VALUE", word)
+	}
+	switch m[1] {
+	case "LOCALVERSION", "KDEB_PKGVERSION", "KDEB_COMPRESS", "DPKG_DEB_COMPRESSOR_TYPE", "CC", "HOSTCC", "ARCH", "SRCARCH", "CROSS_COMPILE", "O",
+		"KBUILD_OUTPUT", "MAKEFLAGS", "LSMOD", "KCONFIG_CONFIG", "INSTALL_MOD_PATH", "KBUILD_BUILD_TIMESTAMP":
+		return fmt.Errorf("%s is the plan's own", m[1])
+	}
+	return nil
 }

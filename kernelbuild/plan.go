@@ -271,5 +271,5 @@ func (p *Plan) arguments(f Facts, series Series) {
 	if c := p.Toolchain.Compiler.Name; c != "" && (c != "gcc" || ccache != "") {
 		p.Make = append(p.Make, "CC="+ccache+c, "HOSTCC="+ccache+c)
 	}
-	p.Make = append(p.Make, p.Toolchain.MakeArgs...)
+	p.Make = slices.Concat(p.Make, p.Toolchain.MakeArgs, f.Options.MakeArgs)
 }

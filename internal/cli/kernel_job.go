@@ -35,6 +35,7 @@ func jobFlags() []cli.Flag {
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "how many compilers run at once"},
 		&cli.StringFlag{Name: "cc", Usage: "the `COMPILER`, such as gcc-11"},
 		&cli.StringFlag{Name: "compressor", Usage: "for the packages: none, zstd, gzip or xz"},
+		&cli.StringSliceFlag{Name: "make-arg", Usage: "a further `VARIABLE=VALUE` for make; may be given again"},
 		&cli.BoolFlag{Name: "no-ccache", Usage: "do not use ccache where it is installed"},
 	}
 }
@@ -56,6 +57,12 @@ func openJob(ctx context.Context, c *cli.Context, env Env, home string) (build.J
 	o.PackageVersion, o.SnapshotURL = c.String("package-version"), c.String("snapshot-url")
 	o.Localmod, o.KeepDebug, o.NoCcache = c.Bool("localmod"), c.Bool("debug-info"), c.Bool("no-ccache")
 	o.Jobs, o.Compiler, o.Compressor = c.Int("jobs"), c.String("cc"), c.String("compressor")
+	o.MakeArgs = c.StringSlice("make-arg")
+	for _, arg := range o.MakeArgs {
+		if err := kernelbuild.MakeArg(arg); err != nil {
+			return j, &usageError{msg: "--make-arg: " + err.Error()}
+		}
+	}
 	switch o.Compressor {
 	case "", "none", "zstd", "gzip", "xz":
 	default:
