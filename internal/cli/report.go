@@ -15,6 +15,7 @@ import (
 	"xtm/internal/finding"
 	"xtm/internal/render"
 	"xtm/report"
+	"xtm/report/html"
 	"xtm/report/layout"
 	"xtm/xen"
 )
@@ -46,7 +47,7 @@ reported, and why the rest is missing.
 			&cli.DurationFlag{Name: "interval", Usage: "read the host twice, this far apart, and show rates"},
 			&cli.StringFlag{Name: "against", Usage: "compare with this earlier `CAPTURE` and show rates", TakesFile: true},
 			&cli.DurationFlag{Name: "every", Usage: "report again after this time, until interrupted"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv or markdown"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv, markdown or html (a page with charts out of the history)"},
 			&cli.BoolFlag{Name: "wide", Usage: "all columns, whole names, ratios with their parts"},
 			&cli.BoolFlag{Name: "pools", Usage: "show each pool"},
 			&cli.StringFlag{Name: "sort", Usage: "order of the domains: " + strings.Join(layout.SortKeys(), ", ")},
@@ -73,6 +74,8 @@ reported, and why the rest is missing.
 	}
 }
 
+func reportFormats() []string { return []string{"table", "json", "csv", "markdown", "html"} }
+
 // reportOptions is the command line, understood.
 type reportOptions struct {
 	source, against string
@@ -87,6 +90,8 @@ type reportOptions struct {
 	record  bool
 	history string
 	past    span
+	// charts are what a page shows over time.
+	charts []html.Chart
 }
 
 func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error) {
@@ -105,8 +110,10 @@ func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error
 	case c.NArg() > 0:
 		return usage(fmt.Sprintf("report takes no argument, but got %q", c.Args().First()),
 			"one domain: --domain NAME; a saved file: --source FILE")
-	case !slices.Contains([]string{"table", "json", "csv", "markdown"}, o.format):
-		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: table, json, csv, markdown")
+	case !slices.Contains(reportFormats(), o.format):
+		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: "+strings.Join(reportFormats(), ", "))
+	case o.format == "html" && o.every > 0:
+		return usage("--every writes one report after the other, and a page is one", "a page each hour: xtm periodic install --help")
 	case c.IsSet("interval") && o.interval <= 0, c.IsSet("every") && o.every <= 0:
 		return usage("--interval and --every want a time above zero, such as 10s or 5m")
 	case o.demo && c.IsSet("source"):
@@ -157,6 +164,9 @@ func (o reportOptions) run(ctx context.Context, env Env) error {
 		}
 		keep.add(ctx, cur)
 		r := report.Compute(prev, cur, o.rules)
+		if o.format == "html" {
+			o.charts = o.lately(ctx, env, r)
+		}
 		if err := o.showDomains(env, r); err != nil {
 			return err
 		}
@@ -226,6 +236,8 @@ func (o reportOptions) show(env Env, r report.Report) error {
 		return render.CSV(env.Stdout, layout.CSV(r, o.layout))
 	case "markdown":
 		return render.Markdown(env.Stdout, layout.Document(r, o.layout))
+	case "html":
+		return html.Write(env.Stdout, r, o.charts, o.layout)
 	default:
 		width := env.Width
 		if width == 0 {

@@ -7,7 +7,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/internal/cause"
+	"xtm/report"
 	"xtm/report/history"
+	"xtm/report/html"
 	"xtm/xen"
 )
 
@@ -17,8 +20,8 @@ func (o *reportOptions) pastOf(c *cli.Context, now func() time.Time) (err error)
 	switch {
 	case since == "" && until != "":
 		return &usageError{"--until wants --since", nil}
-	case since == "" && !o.record && o.history != "":
-		return &usageError{"--history is where --record writes and --since reads", nil}
+	case since == "" && !o.record && o.history != "" && o.format != "html":
+		return &usageError{"--history is where --record writes, and where --since and a page read", nil}
 	case since == "":
 		return nil
 	}
@@ -40,12 +43,39 @@ func (o reportOptions) runPast(ctx context.Context, env Env) error {
 			return err
 		}
 		code = o.outcome(r)
+		if o.format == "html" {
+			if o.charts, err = o.chartsOf(ctx, db, o.past); err != nil {
+				return err
+			}
+		}
 		return o.showDomains(env, r)
 	})
 	if err != nil {
 		return err
 	}
 	return code
+}
+
+// chartsOf are the charts of a range.
+func (o reportOptions) chartsOf(ctx context.Context, db *history.DB, s span) ([]html.Chart, error) {
+	r, err := db.Range(ctx, history.Query{From: s.from, To: s.to, Domains: o.layout.Domains, Points: 300})
+	return html.Charts(r), err
+}
+
+// lately are the charts of the day before a live report, where there is a
+// history. That there is none is no failure.
+func (o reportOptions) lately(ctx context.Context, env Env, r report.Report) (charts []html.Chart) {
+	if r.Recorded != "" {
+		return nil
+	}
+	err := withHistory(ctx, env, o.history, true, func(db *history.DB) (err error) {
+		charts, err = o.chartsOf(ctx, db, span{r.End.Add(-24 * time.Hour), r.End})
+		return err
+	})
+	if err != nil && cause.Of(err) != cause.NoData {
+		say(env, "the page has no charts: "+err.Error())
+	}
+	return charts
 }
 
 // recorder puts snapshots into the history. What goes wrong there does not stop
