@@ -64,7 +64,7 @@ func (s system) byModprobe(of []pci.Address, modules []string) (do, undo []strin
 			do, undo = append(do, what), append(undo, back)
 		}
 	}
-	rebuild := ""
+	var rebuild string
 	switch s.family {
 	case "debian":
 		const file = "/etc/initramfs-tools/modules"

@@ -2,6 +2,7 @@ package hwprofile_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,9 +29,7 @@ const (
 func booting(release string, files map[string]string) *hwtest.Machine {
 	m := hwtest.X10SAE()
 	m.Files["/etc/os-release"] = release
-	for name, text := range files {
-		m.Files[name] = text
-	}
+	maps.Copy(m.Files, files)
 	return m
 }
 
@@ -96,9 +95,7 @@ func TestLateDriver(t *testing.T) {
 		t.Errorf("hide: %s", text)
 	}
 	// A pciback that is part of the kernel itself comes first.
-	for name, text := range pcibackBuiltIn {
-		m.Files[name] = text
-	}
+	maps.Copy(m.Files, pcibackBuiltIn)
 	p = read(t, m)
 	if r := readiness(t, p, "01:00.0"); r.Answer != hwprofile.Ready {
 		t.Errorf("with pciback built in: %+v", r.Reasons)

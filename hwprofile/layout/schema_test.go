@@ -8,6 +8,7 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -39,12 +40,16 @@ func TestSchemas(t *testing.T) {
 	}{
 		"detect.schema.json": {
 			reflect.TypeFor[hwprofile.Profile](), "urn:xtm:detect:1", "xtm detect", "What `xtm detect --format json` writes: what a machine is." + intro,
-			layout.SchemaJSON(), []string{"could_not_tell", "ready_with_conditions"}, []string{"cpu", "devices"},
+			layout.SchemaJSON(),
+			[]string{"could_not_tell", "ready_with_conditions"},
+			[]string{"cpu", "devices"},
 		},
 		"passthrough.schema.json": {
 			reflect.TypeFor[layout.Answer](), "urn:xtm:detect-passthrough:1", "xtm detect passthrough",
 			"What `xtm detect passthrough --format json` writes: which devices can go to a guest, and how." + intro,
-			layout.PassthroughSchemaJSON(), []string{"boot-disk", "rmrr-shared"}, []string{"devices"},
+			layout.PassthroughSchemaJSON(),
+			[]string{"boot-disk", "rmrr-shared"},
+			[]string{"devices"},
 		},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -144,9 +149,7 @@ func (m *maker) object(t reflect.Type) map[string]any {
 			continue
 		case f.Anonymous && name == "":
 			inner := m.object(f.Type)
-			for k, v := range inner["properties"].(map[string]any) {
-				properties[k] = v
-			}
+			maps.Copy(properties, inner["properties"].(map[string]any))
 			required = append(required, inner["required"].([]string)...)
 			continue
 		case name == "":

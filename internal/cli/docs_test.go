@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"xtm/capture/importtest"
+	"xtm/hwprofile/hwtest"
 	"xtm/internal/cli"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
@@ -74,6 +75,8 @@ func prepare(t *testing.T) map[string]cli.Env {
 	machines["tmem"] = tmem
 	seams := importtest.Phase(t, "xen-4.12/t0-idle").Seams()
 	machines[""] = cli.Env{Root: true, Files: seams.Files, Run: seams.Run, Now: time.Now}
+	board := hwtest.X10SAE()
+	machines["x10sae"] = cli.Env{Root: true, Files: hostfs.Root(board.Write(t)), Run: board.XL.Run, Now: time.Now}
 	return machines
 }
 
