@@ -2,45 +2,22 @@ package setup
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"xtm/internal/crashtest"
 	"xtm/internal/hostfs"
-	"xtm/internal/needs"
-	"xtm/internal/run"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// A child of this test binary enables or disables tmem in a root, and strace
-// ends it with SIGKILL as it enters its first, second, … file-system call, or
-// makes that call fail. The product has no hook for it.
-const childEnv = "XTM_SETUP_CHILD"
-
-// Calls are counted for each thread, and strace follows the first one alone, so
-// that update-grub is left in peace.
-func init() { runtime.LockOSThread() }
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "" {
-		os.Exit(m.Run())
-	}
-	_, _ = os.Stat("/begin")
-	err := work(os.Getenv(childEnv), machine(hostfs.Root(os.Args[1]), os.Args[2]))
-	_, _ = os.Stat("/end")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	crashtest.Main(m, func(verb string, args []string) error {
+		return work(verb, machine(hostfs.Root(args[0]), args[1]))
+	})
 }
 
 var verbs = []string{"enable", "disable", "enable-guest", "disable-guest", "enable-sysv", "disable-sysv"}
@@ -80,91 +57,10 @@ func work(verb string, m Machine) error {
 	return err
 }
 
-const fileCalls = "openat,mkdirat,chmod,fchmod,fchmodat,fchown,flistxattr,fgetxattr,fsetxattr,flock,write,fsync,renameat,renameat2,unlinkat"
-
-// A call in strace's log, of its only thread.
-//
-//	renameat(AT_FDCWD, "/r/etc/.xtm-tmp-1/.grub2", AT_FDCWD, "/r/etc/grub") = 0
-var callLine = regexp.MustCompile(`^([a-z0-9]+)\((.*)`)
-
-type point struct {
-	call string
-	n    int
-	line string
-}
-
-// trace runs a child under strace with these options and returns the log.
-func trace(t *testing.T, root hostfs.Root, bin, verb string, options ...string) (log string, stderr []byte) {
+// some is every 24th point of a verb.
+func some(t *testing.T, bin, verb string) []crashtest.Point {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "strace")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := run.Cmd{
-		Name: "strace",
-		Args: append(append([]string{"-o", out, "-e", "trace=newfstatat," + fileCalls}, options...), exe, string(root), bin),
-		Env:  []string{childEnv + "=" + verb},
-	}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatalf("%v: %s", err, r.Stderr)
-	}
-	return string(b), r.Stderr
-}
-
-// points lists the calls between begin and end that have to do with the root.
-func points(t *testing.T, root hostfs.Root, bin, verb string) []point {
-	t.Helper()
-	log, stderr := trace(t, root, bin, verb)
-	if len(stderr) > 0 {
-		t.Fatalf("%s: %s", verb, stderr)
-	}
-	count := map[string]int{}
-	var found []point
-	begun, ended := false, false
-	for line := range strings.Lines(log) {
-		m := callLine.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		count[m[1]]++
-		switch {
-		case strings.Contains(m[2], `"/begin"`):
-			begun = true
-		case strings.Contains(m[2], `"/end"`):
-			ended = true
-		case begun && !ended && m[1] != "newfstatat" && !strings.Contains(m[2], "O_RDONLY|O_CLOEXEC) ="):
-			found = append(found, point{m[1], count[m[1]], strings.TrimSpace(line)})
-		}
-	}
-	if !ended {
-		t.Fatalf("%s did not end:\n%s", verb, log)
-	}
-	return found
-}
-
-// some is every 24th point; all of them where XTM_TEST_NIGHTLY is set.
-func some(all []point) []point {
-	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
-		return all
-	}
-	var out []point
-	for i := 0; i < len(all); i += 24 {
-		out = append(out, all[i])
-	}
-	return out
-}
-
-func needStrace(t *testing.T) {
-	t.Helper()
-	if _, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
-		needs.Unmet(t, "strace is needed (package strace): %v", err)
-	}
+	return crashtest.Some(crashtest.Points(t, verb, []string{string(stage(t, bin, verb)), bin}), 24)
 }
 
 // states are the files before and after a verb.
@@ -219,20 +115,19 @@ func oldOrNew(t *testing.T, root hostfs.Root, s states, when string) {
 }
 
 func TestKilledAtEveryStep(t *testing.T) {
-	needStrace(t)
 	bin := programs(t)
 	killed := 0
 	for _, verb := range verbs {
 		t.Run(verb, func(t *testing.T) {
 			s := bothStates(t, bin, verb)
-			for i, p := range some(points(t, stage(t, bin, verb), bin, verb)) {
+			for i, p := range some(t, bin, verb) {
 				root := stage(t, bin, verb)
-				log, _ := trace(t, root, bin, verb, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
-				if !strings.Contains(log, "killed by SIGKILL") {
+				log, _ := crashtest.Trace(t, verb, []string{string(root), bin}, p.Kill())
+				if !crashtest.Killed(log) {
 					continue // the runtime had fewer calls of its own this time
 				}
 				killed++
-				when := "killed at " + p.line
+				when := "killed at " + p.Line
 				oldOrNew(t, root, s, when)
 				// The next run finishes it, or the opposite undoes it.
 				next, want := verb, s.after
@@ -282,21 +177,20 @@ func noLeftovers(t *testing.T, root hostfs.Root, when string) {
 // TestFailureAtEveryStep makes each call fail with a full or read-only disk or
 // an error of it.
 func TestFailureAtEveryStep(t *testing.T) {
-	needStrace(t)
 	bin := programs(t)
 	tried := 0
 	for _, verb := range verbs {
 		s := bothStates(t, bin, verb)
-		for i, p := range some(points(t, stage(t, bin, verb), bin, verb)) {
+		for i, p := range some(t, bin, verb) {
 			errno := []string{"ENOSPC", "EROFS", "EIO"}[i%3]
 			root := stage(t, bin, verb)
-			log, stderr := trace(t, root, bin, verb, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", p.call, errno, p.n))
-			if !strings.Contains(log, "(INJECTED)") {
+			log, stderr := crashtest.Trace(t, verb, []string{string(root), bin}, p.Fail(errno))
+			if !crashtest.Failed(log) {
 				continue
 			}
 			tried++
 			if strings.Contains(string(stderr), "fatal error: runtime:") {
-				oldOrNew(t, root, s, p.line) // it was the runtime's own call
+				oldOrNew(t, root, s, p.Line) // it was the runtime's own call
 				continue
 			}
 			want := s.before
@@ -311,7 +205,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 				continue
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: %s at %s, with %q: %s", verb, errno, p.line, stderr, diff)
+				t.Errorf("%s: %s at %s, with %q: %s", verb, errno, p.Line, stderr, diff)
 			}
 		}
 	}
