@@ -16,7 +16,7 @@ import (
 func TestBrowser(t *testing.T) {
 	b := openBrowser(t)
 	path := filepath.Join(t.TempDir(), "page.html")
-	if err := os.WriteFile(path, []byte(write(t, host(30), month(30, 7*24*6, 10*time.Minute))), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(write(t, host(30, hostile), month(hostile, 30, 7*24*6, 10*time.Minute))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.call("POST", "/url", map[string]string{"url": "about:blank"}, nil)
@@ -117,7 +117,29 @@ func TestBrowser(t *testing.T) {
 			}
 		}
 	})
-	if file := os.Getenv("XTM_SCREENSHOT"); file != "" {
+}
+
+// TestScreenshot makes docs/page-light.png and docs/page-dark.png anew, of made-up
+// figures, when it is told to; else it holds that they are there.
+func TestScreenshot(t *testing.T) {
+	light, dark := "../../docs/page-light.png", "../../docs/page-dark.png"
+	if os.Getenv("XTM_UPDATE") != "1" {
+		for _, path := range []string{light, dark} {
+			text, err := os.ReadFile(path)
+			if err != nil || colours(t, text) < 10 {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		return
+	}
+	b := openBrowser(t)
+	path := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(path, []byte(write(t, host(5, "web1"), month("web1", 5, 7*24*6, 10*time.Minute))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.call("POST", "/url", map[string]string{"url": "file://" + path}, nil)
+	for scheme, file := range map[string]string{"light": light, "dark": dark} {
+		b.media("prefers-color-scheme", scheme)
 		if err := os.WriteFile(file, b.shot(""), 0o600); err != nil {
 			t.Fatal(err)
 		}

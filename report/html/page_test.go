@@ -23,8 +23,8 @@ var end = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func kib(n int64) opt.Value[units.KiB] { return opt.Of(units.KiB(n)) }
 
-// host is a report of n guests, the first of them hostile.
-func host(n int) report.Report {
+// host is a report of n guests, the first of them with this name.
+func host(n int, first string) report.Report {
 	r := report.Report{
 		Schema: report.Schema, Source: "xl", Begin: end.Add(-time.Second), End: end,
 		Host: report.Host{
@@ -32,8 +32,8 @@ func host(n int) report.Report {
 			GuestsMemory: kib(14 << 20), GuestsMaximum: kib(20 << 20), Overcommit: opt.Of(1.43), Shortfall: kib(6 << 20),
 		},
 		Findings: []finding.Finding{{
-			Check: "no-swap", Subject: hostile, Verdict: finding.Bad, Seen: "it has no swap", Advice: "Give it some.",
-			Commands: []string{"echo '" + hostile + "'"},
+			Check: "no-swap", Subject: first, Verdict: finding.Bad, Seen: "it has no swap", Advice: "Give it some.",
+			Commands: []string{"echo '" + first + "'"},
 		}},
 	}
 	for i := range n {
@@ -41,7 +41,7 @@ func host(n int) report.Report {
 			ID: opt.Of(units.DomID(i + 1)), Name: "guest" + strconv.Itoa(i), Current: kib(int64(100+i*7%31) << 10), Maximum: kib(512 << 10),
 		}
 		if i == 0 {
-			d.Name = hostile
+			d.Name = first
 		}
 		r.Domains = append(r.Domains, d)
 	}
@@ -49,7 +49,7 @@ func host(n int) report.Report {
 }
 
 // month is charts of so many readings of n domains, the last at end.
-func month(domains, readings int, step time.Duration) []html.Chart {
+func month(first string, domains, readings int, step time.Duration) []html.Chart {
 	memory := html.Chart{Title: "Host memory", Unit: "MiB", Stacked: true, Top: 16 << 10}
 	rates := html.Chart{Title: "Hit rate of ephemeral pools", Unit: "%"}
 	for i := range readings {
@@ -70,7 +70,7 @@ func month(domains, readings int, step time.Duration) []html.Chart {
 	for k := range domains {
 		name := "guest" + strconv.Itoa(k)
 		if k == 0 {
-			name = hostile
+			name = first
 		}
 		memory.Series = append(memory.Series, html.Series{Name: name, Values: course(9000/float64(domains), k)})
 		rates.Series = append(rates.Series, html.Series{Name: name, Values: course(float64(60-k), k)})
@@ -89,7 +89,7 @@ func write(t testing.TB, r report.Report, charts []html.Chart) string {
 }
 
 func TestWriteHoldsTogether(t *testing.T) {
-	page := write(t, host(3), month(3, 60, time.Minute))
+	page := write(t, host(3, hostile), month(hostile, 3, 60, time.Minute))
 	for _, bad := range []string{"<script>window.pwned", "\u202e", "http://", "https://", " style=", " onclick=", "ZgotmplZ", "NaN"} {
 		if bad == "http://" {
 			page = strings.ReplaceAll(page, "http://www.w3.org/2000/svg", "") // a name, which nothing fetches
@@ -109,9 +109,9 @@ func TestWriteHoldsTogether(t *testing.T) {
 
 // TestWriteWithoutCharts is the page of a host without history.
 func TestWriteWithoutCharts(t *testing.T) {
-	one := month(2, 1, time.Minute) // one reading is no course
+	one := month(hostile, 2, 1, time.Minute) // one reading is no course
 	for _, charts := range [][]html.Chart{nil, one} {
-		if page := write(t, host(2), charts); strings.Contains(page, "Over time") || !strings.Contains(page, "guest1") {
+		if page := write(t, host(2, hostile), charts); strings.Contains(page, "Over time") || !strings.Contains(page, "guest1") {
 			t.Error(page)
 		}
 	}
@@ -120,7 +120,7 @@ func TestWriteWithoutCharts(t *testing.T) {
 // TestWriteNamesTheLargest holds that many domains stay readable: 20 have a
 // name in a chart, a stack shows the sum of the rest, lines leave them out.
 func TestWriteNamesTheLargest(t *testing.T) {
-	page := write(t, host(1), month(100, 50, time.Minute))
+	page := write(t, host(1, hostile), month(hostile, 100, 50, time.Minute))
 	for _, want := range []string{"80 smaller domains are one area, others", "80 domains with lower figures are not shown"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
@@ -136,7 +136,7 @@ func TestWriteNamesTheLargest(t *testing.T) {
 
 // TestWriteMonth bounds the page of 30 days of minutes.
 func TestWriteMonth(t *testing.T) {
-	page := write(t, host(100), month(100, 30*24*60, time.Minute))
+	page := write(t, host(100, hostile), month(hostile, 100, 30*24*60, time.Minute))
 	t.Logf("%d bytes", len(page))
 	if len(page) > 3<<20 {
 		t.Errorf("%d bytes", len(page))
@@ -144,7 +144,7 @@ func TestWriteMonth(t *testing.T) {
 }
 
 func BenchmarkWriteMonth(b *testing.B) {
-	r, charts := host(100), month(100, 30*24*60, time.Minute)
+	r, charts := host(100, hostile), month(hostile, 100, 30*24*60, time.Minute)
 	var size bytes.Buffer
 	for b.Loop() {
 		size.Reset()
@@ -161,7 +161,7 @@ func FuzzWrite(f *testing.F) {
 		f.Add(s, 1.5)
 	}
 	f.Fuzz(func(t *testing.T, name string, v float64) {
-		r := host(1)
+		r := host(1, hostile)
 		r.Domains[0].Name, r.Host.Name = name, name
 		c := html.Chart{Title: "x", Unit: "MiB", Times: []time.Time{end, end.Add(time.Minute)}}
 		c.Series = []html.Series{{Name: name, Values: html.Values{v, math.NaN()}}}
