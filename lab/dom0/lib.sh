@@ -38,10 +38,12 @@ create() {
 	cfg=/lab/guest/$1.cfg xml=/lab/guest/$1.xml
 	if [ -f "$xml" ] && ls /usr/lib/*/libxenlight.so."$(cat /sys/hypervisor/version/major).$(cat /sys/hypervisor/version/minor)"* >/dev/null 2>&1; then
 		await 60 virsh -c xen:///system list
-		virsh -c xen:///system create "$xml"
+		set -- virsh -c xen:///system create "$xml"
 	else
-		xl create "$cfg"
+		set -- xl create "$cfg"
 	fi
+	# libxl gives a device ten seconds, on a busy machine too.
+	"$@" || "$@" || "$@"
 }
 
 # up NAME: whether that guest answers by now.

@@ -22,7 +22,7 @@ same "plain1 is gone" absent "$(value report plain1 name)"
 
 xl unpause idle1
 xl mem-set web1 256
-xl create /lab/guest/plain1.cfg
+create plain1
 [ "$(xl domid plain1)" != "$old" ] || fail "plain1 has its old number"
 exits 0 xtm report --format json
 table out >report
