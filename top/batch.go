@@ -18,10 +18,10 @@ import (
 func Batch(ctx context.Context, m *Model, src Source, w io.Writer, times int) error {
 	for n := 1; ; n++ {
 		snap, err := src.Snapshot(ctx)
-		switch {
-		case errors.Is(err, ErrEnd), ctx.Err() != nil:
-			return nil
-		case err != nil:
+		if errors.Is(err, ErrEnd) || ctx.Err() != nil {
+			return nil //nolint:nilerr // both are ways to end it
+		}
+		if err != nil {
 			return err
 		}
 		m.Add(snap)

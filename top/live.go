@@ -26,7 +26,7 @@ func Live(ctx context.Context, m *Model, src Source, in io.Reader, out io.Writer
 	p := tea.NewProgram(view, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithoutSignalHandler())
 	_, err := p.Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
-		return nil // SIGTERM is a way to end it
+		return nil //nolint:nilerr // SIGTERM is a way to end it
 	}
 	return err
 }

@@ -218,15 +218,15 @@ func poolText(name string, p report.Pool) string {
 
 func poolLine(name string, cells ...string) string {
 	widths := []int{4, -10, 8, 9, 6, 6, 9}
-	line := render.Fit(render.Cut(render.Escape(name), 16), 16, render.Left)
+	line := []string{render.Fit(render.Cut(render.Escape(name), 16), 16, render.Left)}
 	for i, w := range widths {
 		side := render.Right
 		if w < 0 {
 			side, w = render.Left, -w
 		}
-		line += " " + render.Fit(cells[i], w, side)
+		line = append(line, render.Fit(cells[i], w, side))
 	}
-	return line
+	return strings.Join(line, " ")
 }
 
 // oneDomain is all that there is on the chosen domain.

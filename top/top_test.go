@@ -26,17 +26,17 @@ import (
 )
 
 // moments are the two snapshots of the recorded host.
-func moments(t testing.TB) (first, second xen.Snapshot) {
-	t.Helper()
+func moments(tb testing.TB) (first, second xen.Snapshot) {
+	tb.Helper()
 	read := func(open func() (*capture.Capture, error)) xen.Snapshot {
 		c, err := open()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		s := c.Seams()
 		snap, err := xl.New(s.Run, s.Files).Snapshot(context.Background())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return snap
 	}
@@ -44,11 +44,11 @@ func moments(t testing.TB) (first, second xen.Snapshot) {
 }
 
 // view has seen both moments.
-func view(t testing.TB, width, height int) *top.Model {
-	t.Helper()
+func view(tb testing.TB, width, height int) *top.Model {
+	tb.Helper()
 	m := top.New(report.DefaultThresholds(), 5*time.Second)
 	m.Resize(width, height)
-	first, second := moments(t)
+	first, second := moments(tb)
 	m.Add(first)
 	m.Add(second)
 	return m

@@ -113,9 +113,8 @@ type figure struct{ Text, Raw string }
 
 func newPicture(c Chart, known colours) picture {
 	c = c.thinned()
-	unnamed := 0
-	c.Series, unnamed = limit(c.Series, c.Stacked)
-	c.Series = known.give(c.Series)
+	list, unnamed := limit(c.Series, c.Stacked)
+	c.Series = known.give(list)
 	p := picture{Title: c.Title, Unit: c.Unit, SVG: c.svg()}
 	switch {
 	case unnamed > 0 && c.Stacked:

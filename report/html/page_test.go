@@ -79,11 +79,11 @@ func month(first string, domains, readings int, step time.Duration) []html.Chart
 	return []html.Chart{memory, rates}
 }
 
-func write(t testing.TB, r report.Report, charts []html.Chart) string {
-	t.Helper()
+func write(tb testing.TB, r report.Report, charts []html.Chart) string {
+	tb.Helper()
 	var b bytes.Buffer
 	if err := html.Write(&b, r, charts, layout.Options{Units: "auto"}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.String()
 }

@@ -66,7 +66,10 @@ func openBrowser(t *testing.T) *browser {
 }
 
 // in is the same browser for a subtest.
-func (b *browser) in(t *testing.T) *browser { return &browser{t, b.session} }
+func (b *browser) in(t *testing.T) *browser {
+	t.Helper()
+	return &browser{t, b.session}
+}
 
 // call sends one command; value takes the answer, if there is one to take.
 func (b *browser) call(method, path string, body, value any) {
