@@ -218,7 +218,8 @@ func poolText(name string, p report.Pool) string {
 
 func poolLine(name string, cells ...string) string {
 	widths := []int{4, -10, 8, 9, 6, 6, 9}
-	line := []string{render.Fit(render.Cut(render.Escape(name), 16), 16, render.Left)}
+	line := make([]string, 0, 1+len(widths))
+	line = append(line, render.Fit(render.Cut(render.Escape(name), 16), 16, render.Left))
 	for i, w := range widths {
 		side := render.Right
 		if w < 0 {
