@@ -31,6 +31,10 @@ func values(name string) []string {
 		return []string{"auto", "host", "guest"}
 	case "source", "from":
 		return []string{"auto", "hypercall", "xl", "libvirt"}
+	case "scheduler":
+		return []string{"systemd", "cron"}
+	case "periodic":
+		return []string{"install", "remove", "run"}
 	case "booted-by":
 		return []string{"auto", "grub", "pygrub", "dom0"}
 	case "profile":

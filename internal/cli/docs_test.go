@@ -61,10 +61,13 @@ func blocks(t *testing.T) []block {
 func prepare(t *testing.T) map[string]cli.Env {
 	t.Helper()
 	machines := map[string]cli.Env{}
-	for name, from := range map[string][2]string{"host": {"enable-host", "dom0"}, "guest": {"enable-guest", "guest"}, "debian": {"kernel-plan", "buster"}, "tmem": {"tune-host", "dom0"}, "tmem-guest": {"tune-guest", "guest"}} {
+	for name, from := range map[string][2]string{"host": {"enable-host", "dom0"}, "guest": {"enable-guest", "guest"}, "debian": {"kernel-plan", "buster"}, "tmem": {"tune-host", "dom0"}, "tmem-guest": {"tune-guest", "guest"}, "timer": {"periodic-install", "dom0"}} {
 		dir := t.TempDir()
 		unpack(t, from[0], dir)
 		bin, root := filepath.Join(dir, "bin"), filepath.Join(dir, from[1])
+		if err := os.MkdirAll(bin, 0o700); err != nil {
+			t.Fatal(err)
+		}
 		program(t, filepath.Join(bin, "chroot"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"))
 		machines[name] = cli.Env{
 			Root: true, Files: hostfs.Root(root), Run: run.New([]string{"PATH=" + bin + ":/usr/bin:/bin", "XTM_ROOT=" + root}), Now: time.Now,
