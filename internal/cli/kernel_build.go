@@ -36,11 +36,20 @@ for, and with 4 where it cannot be; then nothing was built.
    xtm kernel build --profile xen-guest --localmod --target guest.json`,
 		Flags: append(jobFlags(),
 			&cli.StringFlag{Name: "user", Usage: "as root: build as this `USER` (default: " + buildUser + ", where there is one)"},
+			&cli.StringFlag{Name: "chroot", Usage: "build in another Debian: a folder that has one, or a release such as `SUITE` bullseye", TakesFile: true},
+			&cli.StringFlag{Name: "mirror", Usage: "with --chroot SUITE: take it from this `URL`"},
+			&cli.BoolFlag{Name: "in-chroot", Hidden: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and stop"},
 		),
 		Action: func(c *cli.Context) error {
 			if c.Bool("dry-run") {
 				return showPlan(c, env, "table")
+			}
+			switch {
+			case c.IsSet("chroot"):
+				return buildInChroot(c, env)
+			case c.IsSet("mirror"):
+				return &usageError{msg: "--mirror is for --chroot SUITE"}
 			}
 			home, env, err := env.dropTo(c.String("user"))
 			if err != nil {
@@ -56,6 +65,9 @@ for, and with 4 where it cannot be; then nothing was built.
 			r.end()
 			if err != nil {
 				return explainBuild(env, j.Dir, err)
+			}
+			if c.Bool("in-chroot") {
+				return nil // who started it shows the record
 			}
 			return showRecord(env, j.Dir, record)
 		},
@@ -209,6 +221,34 @@ func (r *buildReport) end() {
 	}
 }
 
+// builder finds the user to build as, where this is root.
+func (e Env) builder(name string) (account, error) {
+	users, err := e.accounts()
+	if err != nil {
+		return account{}, err
+	}
+	wanted := name
+	if wanted == "" {
+		wanted = buildUser
+	}
+	i := slices.IndexFunc(users, func(a account) bool { return a.name == wanted })
+	switch {
+	case i < 0 && name == "":
+		return account{}, &usageError{
+			"root does not build: make and all that the tree brings would run as root",
+			[]string{
+				"name a user: xtm kernel build --user NAME",
+				"or make one: adduser --system --group --home /var/lib/" + buildUser + " " + buildUser,
+			},
+		}
+	case i < 0:
+		return account{}, &usageError{msg: fmt.Sprintf("there is no user %q", name)}
+	case users[i].uid == 0:
+		return account{}, &usageError{msg: fmt.Sprintf("%s is root, too", name)}
+	}
+	return users[i], nil
+}
+
 // dropTo becomes another user where this is root, for good, and returns that
 // user's home and surroundings.
 func (e Env) dropTo(name string) (string, Env, error) {
@@ -219,30 +259,10 @@ func (e Env) dropTo(name string) (string, Env, error) {
 		home, err := e.ownHome()
 		return home, e, err
 	}
-	users, err := e.accounts()
+	u, err := e.builder(name)
 	if err != nil {
 		return "", e, err
 	}
-	wanted := name
-	if wanted == "" {
-		wanted = buildUser
-	}
-	i := slices.IndexFunc(users, func(a account) bool { return a.name == wanted })
-	switch {
-	case i < 0 && name == "":
-		return "", e, &usageError{
-			"root does not build: make and all that the tree brings would run as root",
-			[]string{
-				"name a user: xtm kernel build --user NAME",
-				"or make one: adduser --system --group --home /var/lib/" + buildUser + " " + buildUser,
-			},
-		}
-	case i < 0:
-		return "", e, &usageError{msg: fmt.Sprintf("there is no user %q", name)}
-	case users[i].uid == 0:
-		return "", e, &usageError{msg: fmt.Sprintf("%s is root, too", name)}
-	}
-	u := users[i]
 	if err := build.Become(u.uid, u.gid); err != nil {
 		return "", e, err
 	}
