@@ -84,7 +84,9 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 		// db1 before its maximum was raised.
 		"put failures at the maximum": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
 			before, now := recorded(t, "xen-4.12/t0-idle"), recorded(t, "xen-4.12/t1-load")
-			client(t, now, "db1", func(d *xen.Domain, _ *xen.TmemClient) { d.Limit, d.StaticMax = opt.Of(d.Current.Or(0)+4), opt.Value[units.KiB]{} })
+			client(t, now, "db1", func(d *xen.Domain, _ *xen.TmemClient) {
+				d.Limit, d.StaticMax = opt.Of(d.Current.Or(0)+4), opt.Value[units.KiB]{}
+			})
 			now.Domains = slices.DeleteFunc(now.Domains, func(d xen.Domain) bool { return d.Name == "plain1" || d.Name == "cache1" })
 			l, _ := now.Tmem.Get()
 			l.Clients = slices.DeleteFunc(l.Clients, func(c xen.TmemClient) bool { return c.ID == 3 })

@@ -17,8 +17,10 @@ import (
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
+	"xtm/internal/opt"
 	"xtm/internal/run"
 	"xtm/internal/units"
+	"xtm/xen"
 	"xtm/xen/tmem"
 )
 
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	_, _ = os.Stat("/begin")
-	err := freezeAndThaw(hostfs.Root(os.Args[1]))
+	err := works[os.Getenv(childEnv)](hostfs.Root(os.Args[1]))
 	_, _ = os.Stat("/end")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -72,16 +74,61 @@ func (f folder) Settings(_ context.Context, id units.DomID) (tmem.Settings, erro
 	return tmem.Settings{Frozen: err == nil}, nil
 }
 
+func xenFolder(root hostfs.Root) folder { return folder(filepath.Join(string(root), "xen")) }
+
 func folderKeeper(root hostfs.Root) Keeper {
 	return Keeper{
-		Host: Host{Control: folder(filepath.Join(string(root), "xen")), Way: "hypercall"}, Root: root,
+		Host: Host{Source: xenFolder(root), Control: xenFolder(root), Flusher: xenFolder(root), Way: "hypercall"}, Root: root,
 		Now: func() time.Time { return start }, Boot: "boot", Self: ProcessOf(hostfs.Host, os.Getpid()), Alive: Alive(hostfs.Host),
 	}
 }
 
 var folderDomains = []Domain{{Ref: Ref{ID: 1, Name: "web1"}}, {Ref: Ref{ID: 2, Name: "db1"}}}
 
-// freezeAndThaw is what a run does.
+// works are what a child does.
+var works = map[string]func(hostfs.Root) error{"freeze": freezeAndThaw, "room": makeRoom}
+
+// Snapshot is a host without free memory until it was flushed.
+func (f folder) Snapshot(context.Context) (xen.Snapshot, error) {
+	s := xen.Snapshot{Host: xen.Host{Free: opt.Of[units.KiB](0), Freeable: opt.Of(units.MiB(100).KiB())}, TmemState: xen.TmemState{Answer: xen.TmemOn}}
+	if _, err := os.Stat(string(f) + "/flushed"); err == nil {
+		s.Host.Free = s.Host.Freeable
+	}
+	var l xen.Listing
+	for _, d := range folderDomains {
+		_, err := os.Stat(f.file(d.ID))
+		s.Domains = append(s.Domains, xen.Domain{ID: opt.Of(d.ID), Name: d.Name})
+		l.Clients = append(l.Clients, xen.TmemClient{ID: d.ID, Frozen: opt.Of(int64(flag(err == nil)))})
+	}
+	s.Tmem = opt.Of(l)
+	return s, nil
+}
+
+func (folder) Freeable(context.Context) (units.MiB, error) { return 100, nil }
+
+func (f folder) Flush(_ context.Context, size units.KiB) (units.KiB, error) {
+	return size, os.WriteFile(string(f)+"/flushed", nil, 0o600)
+}
+
+// makeRoom makes room for a guest and starts it.
+func makeRoom(root hostfs.Root) error {
+	k := folderKeeper(root)
+	seen, err := k.Look(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	room, err := seen.PlanRoom(64, nil, Toolstack{})
+	if err != nil {
+		return err
+	}
+	_, err = RoomRun{
+		Keeper: k, Within: time.Minute, Say: func(string) {},
+		Start: func(context.Context) error { return os.WriteFile(filepath.Join(string(root), "started"), nil, 0o600) },
+	}.Make(context.Background(), seen, room)
+	return err
+}
+
+// freezeAndThaw is what a run of tune freeze does.
 func freezeAndThaw(root hostfs.Root) error {
 	k := folderKeeper(root)
 	var holds []Hold
@@ -112,7 +159,7 @@ type point struct {
 	line string
 }
 
-func trace(t *testing.T, root string, options ...string) (log string, stderr []byte) {
+func trace(t *testing.T, work, root string, options ...string) (log string, stderr []byte) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "strace")
 	exe, err := os.Executable()
@@ -122,7 +169,7 @@ func trace(t *testing.T, root string, options ...string) (log string, stderr []b
 	r, err := run.New(os.Environ())(t.Context(), run.Cmd{
 		Name: "strace",
 		Args: append(append([]string{"-f", "-o", out, "-e", "trace=newfstatat," + fileCalls}, options...), exe, root),
-		Env:  []string{childEnv + "=1"},
+		Env:  []string{childEnv + "=" + work},
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -135,9 +182,9 @@ func trace(t *testing.T, root string, options ...string) (log string, stderr []b
 }
 
 // points lists the calls of the child, from a run that is left in peace.
-func points(t *testing.T) []point {
+func points(t *testing.T, work string) []point {
 	t.Helper()
-	log, stderr := trace(t, newRoot(t))
+	log, stderr := trace(t, work, newRoot(t))
 	thread := ""
 	for line := range strings.Lines(log) {
 		if m := callLine.FindStringSubmatch(line); m != nil && strings.Contains(m[3], `"/begin"`) {
@@ -183,7 +230,14 @@ func TestKilledBetweenFreezeAndThaw(t *testing.T) {
 	if _, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
 		needs.Unmet(t, "strace is needed (package strace): %v", err)
 	}
-	all := points(t)
+	for work, do := range works {
+		t.Run(work, func(t *testing.T) { killAtEach(t, work, do) })
+	}
+}
+
+func killAtEach(t *testing.T, work string, do func(hostfs.Root) error) {
+	t.Helper()
+	all := points(t, work)
 	step := 3
 	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
 		step = 1
@@ -192,7 +246,7 @@ func TestKilledBetweenFreezeAndThaw(t *testing.T) {
 	for i := 0; i < len(all); i += step {
 		p := all[i]
 		root := newRoot(t)
-		log, _ := trace(t, root, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
+		log, _ := trace(t, work, root, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
 		if !strings.Contains(log, "killed by SIGKILL") {
 			continue // the runtime had fewer calls of its own this time
 		}
@@ -200,7 +254,7 @@ func TestKilledBetweenFreezeAndThaw(t *testing.T) {
 		k := folderKeeper(hostfs.Root(root))
 		if i%2 == 1 {
 			k.Alive = func(Process) bool { return true }
-			k.Now = func() time.Time { return start.Add(time.Minute) }
+			k.Now = func() time.Time { return start.Add(time.Hour) }
 		}
 		holds, err := Holds(k.Root)
 		if err != nil {
@@ -232,7 +286,7 @@ func TestKilledBetweenFreezeAndThaw(t *testing.T) {
 			t.Errorf("killed at %s: left on record: %v, %v", p.line, holds, err)
 		}
 		// The run after that does all of it.
-		if err := freezeAndThaw(k.Root); err != nil {
+		if err := do(k.Root); err != nil {
 			t.Errorf("killed at %s, then again: %v", p.line, err)
 		}
 	}

@@ -39,8 +39,8 @@ takes --dry-run. Old toolstacks fail in silence, so what was set is read back.
    xtm tune advise --interval 60s             what to change, and the figures that say so
    xtm tune guest show                        in a guest: its tunables, and where it shrinks to
 
-A freeze of a run that was killed ends with the next run of any xtm tune in Dom0, at its
-deadline at the latest.`,
+A freeze of a run that was killed ends with the next run of any xtm tune in Dom0, which a timer
+starts after the deadline where systemd runs.`,
 		Subcommands: []*cli.Command{
 			tuneShowCommand(env),
 			tuneSetCommand(env),

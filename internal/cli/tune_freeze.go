@@ -86,7 +86,7 @@ func (t *tuneRun) freeze(ctx context.Context, domains []tune.Domain, long time.D
 		return nil
 	}
 	if !sleep(ctx, long) {
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	return nil
 }

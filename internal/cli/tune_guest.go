@@ -140,20 +140,21 @@ func (g *guestRun) show() error {
 	if g.format == "json" {
 		return render.JSON(g.env.Stdout, v, true)
 	}
-	table := render.Table{
-		Title: "Tunables of Linux " + v.Kernel,
-		Columns: []render.Column{
-			{Key: "name", Name: "Name"}, {Key: "value", Name: "Value", Align: render.Right}, {Key: "unit", Name: "Unit"},
-			{Key: "range", Name: "Range"}, {Key: "default", Name: "Default", Cut: 24}, {Key: "meaning", Name: "Meaning", Cut: 60},
-		},
-	}
+	fields := make(render.Fields, 0, len(v.Tunables))
 	for _, t := range v.Tunables {
-		table.Rows = append(table.Rows, []render.Cell{
-			render.Str(t.Name[strings.LastIndexByte(t.Name, '/')+1:]), render.Int(int64(t.Value)), render.Str(t.Unit), //nolint:gosec // the kernel's are of 32 bits, or KiB
-			render.Str(fmt.Sprintf("%d–%d", t.Min, t.Max)), render.Str(t.Default), render.Str(t.Meaning),
+		unit := t.Unit
+		if t.Max > 1 {
+			unit = fmt.Sprintf("%s, %d to %d", t.Unit, t.Min, t.Max)
+		}
+		fields = append(fields, render.Field{
+			Label: t.Name[strings.LastIndexByte(t.Name, '/')+1:],
+			Text:  fmt.Sprintf("%d (%s; by default %s): %s", t.Value, unit, t.Default, t.Meaning),
 		})
 	}
-	doc := render.Document{table, render.Heading{Level: 2, Text: "The target that the kernel computes at its next step, in pages of 4 KiB"}}
+	doc := render.Document{
+		render.Heading{Level: 2, Text: "Tunables of Linux " + v.Kernel}, fields,
+		render.Heading{Level: 2, Text: "The target that the kernel computes at its next step, in pages of 4 KiB"},
+	}
 	if v.NoTarget != "" {
 		doc = append(doc, render.Paragraph(v.NoTarget))
 	}
@@ -161,7 +162,7 @@ func (g *guestRun) show() error {
 		doc = append(doc, render.Bullets(v.Formula))
 		doc = append(doc, render.Paragraph(fmt.Sprintf("It comes to rest at %s MiB if nothing changes.", units.Group(v.Target.Rest().KiB()/1024))))
 	}
-	return render.Text(g.env.Stdout, doc, render.Options{Width: max(g.env.Width, 140)})
+	return render.Text(g.env.Stdout, doc, render.Options{Width: g.env.Width})
 }
 
 // proved reads a file twice, on the running machine, to see whether its pages come

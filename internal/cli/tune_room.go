@@ -185,7 +185,7 @@ func (t *tuneRun) doRoom(ctx context.Context, o roomOptions, out *roomed) error 
 		Keeper: t.keeper, Within: o.within, Hold: o.hold, Say: func(s string) { t.say("%s", s) }, Resize: t.resize,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			if !sleep(ctx, d) {
-				return context.Cause(ctx)
+				return ctx.Err()
 			}
 			return nil
 		},
