@@ -165,6 +165,7 @@ func (r *Redactor) Key(path, value string) (string, string, bool) {
 // poolUUID is the uuid of a shared pool, in hex; private pools have 0.
 var poolUUID = regexp.MustCompile(`U0:[0-9a-f]+,U1:[0-9a-f]+`)
 
+// Listing redacts a tmem listing: the ids of shared pools.
 func (r *Redactor) Listing(b []byte) []byte {
 	return poolUUID.ReplaceAllFunc(b, func(m []byte) []byte {
 		if string(m) == "U0:0,U1:0" {
