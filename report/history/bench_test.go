@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"xtm/report"
+	"xtm/report/history/block"
 )
 
 // bulk fills a history with closed hours of minutes, as Append would but
@@ -24,21 +25,21 @@ func bulk(tb testing.TB, db *DB, m *machineRoom, hours int) {
 	}
 	snap := int64(1)
 	for range hours {
-		var hosts []sample
+		var hosts []block.Sample
 		groups := make([]group, len(lives))
 		for hour := hourOf(m.now.Add(m.step).UnixMilli()); ; {
 			s := m.tick()
 			snap++
-			hosts = append(hosts, sample{snap, hostRow(s, report.Compute(nil, s, nil).Host, 1)})
+			hosts = append(hosts, block.Sample{Snap: snap, Row: hostRow(s, report.Compute(nil, s, nil).Host, 1)})
 			for i, d := range rowsOf(s) {
 				groups[i].life, groups[i].first = lives[i].number, 1
-				groups[i].samples = append(groups[i].samples, sample{snap, d.row})
+				groups[i].samples = append(groups[i].samples, block.Sample{Snap: snap, Row: d.row})
 			}
 			if hourOf(m.now.Add(m.step).UnixMilli()) != hour {
 				break
 			}
 		}
-		hour := hourOf(hosts[0].row[EndMilli])
+		hour := hourOf(hosts[0].Row[EndMilli])
 		if err := db.within(ctx, func(tx *sql.Tx) error { return db.pack(ctx, tx, hour, hosts, groups) }); err != nil {
 			tb.Fatal(err)
 		}

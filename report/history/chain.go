@@ -1,6 +1,10 @@
 package history
 
-import "slices"
+import (
+	"slices"
+
+	"xtm/report/history/block"
+)
 
 // chain follows the counters of one domain's life, or of the host, from row to
 // row and tells by how much they rose. What started again rose from 0; what
@@ -63,7 +67,7 @@ func (c *chain) step(r row, born bool) (rise []int64, reset bool) {
 		c.rise = make([]int64, len(c.table.counters))
 	}
 	rise = c.rise
-	fill(rise, absent)
+	block.Fill(rise, absent)
 	if !c.begun {
 		c.begun, c.last = true, append(row(nil), r...)
 		if born {

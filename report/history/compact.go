@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+
+	"xtm/report/history/block"
 )
 
 // hourMilli is an hour in milliseconds.
@@ -83,7 +85,7 @@ func (db *DB) closeHour(ctx context.Context, tx *sql.Tx, hour int64) error {
 }
 
 // pack writes an hour's blocks and sums.
-func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, groups []group) error {
+func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []block.Sample, groups []group) error {
 	before, err := lastHour[HostColumn](
 		tx.QueryRowContext(ctx, `SELECT data FROM host_hour WHERE hour < ? ORDER BY hour DESC LIMIT 1`, hour), hostTable)
 	if err != nil {
@@ -116,19 +118,19 @@ func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, 
 		if _, err := insertHour.ExecContext(ctx, g.life, hour, appendHour(nil, &point)); err != nil {
 			return err
 		}
-		block, err := db.codec.encode(g.samples)
+		packed, err := db.codec.Encode(g.samples)
 		if err != nil {
 			return err
 		}
-		if _, err := insertBlock.ExecContext(ctx, blockID(hour, g.life), block); err != nil {
+		if _, err := insertBlock.ExecContext(ctx, blockID(hour, g.life), packed); err != nil {
 			return err
 		}
 	}
-	block, err := db.codec.encode(hosts)
+	packed, err := db.codec.Encode(hosts)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_block (hour, data) VALUES (?, ?)`, hour, block); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_block (hour, data) VALUES (?, ?)`, hour, packed); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO host_hour (hour, data) VALUES (?, ?)`, hour, appendHour(nil, &host))
@@ -137,14 +139,14 @@ func (db *DB) pack(ctx context.Context, tx *sql.Tx, hour int64, hosts []sample, 
 
 // summary makes one point of an hour's samples. before is the hour before, if
 // any; first is the snapshot that a domain was first seen in.
-func summary[C ~int](t *table, before hourPoint[C], samples []sample, times map[int64]moment, first int64) Point[C] {
+func summary[C ~int](t *table, before hourPoint[C], samples []block.Sample, times map[int64]moment, first int64) Point[C] {
 	k := track[C]{chain: chain{table: t}}
 	if before.ok {
 		k.chain.begun, k.chain.last, k.chain.until = true, before.last, before.Until.UnixMilli()
 	}
 	for _, s := range samples {
-		if m, ok := times[s.snap]; ok {
-			k.add(s.row, m, t == domainTable && s.snap == first && first > 1 && wasBorn(s.row, m), 0)
+		if m, ok := times[s.Snap]; ok {
+			k.add(s.Row, m, t == domainTable && s.Snap == first && first > 1 && wasBorn(s.Row, m), 0)
 		}
 	}
 	if len(k.points) == 0 {
@@ -162,11 +164,11 @@ func summary[C ~int](t *table, before hourPoint[C], samples []sample, times map[
 }
 
 // momentsOf are the times of snapshots, in their order.
-func momentsOf(hosts []sample, before int64) map[int64]moment {
+func momentsOf(hosts []block.Sample, before int64) map[int64]moment {
 	times := make(map[int64]moment, len(hosts))
 	for _, s := range hosts {
-		end := s.row[EndMilli]
-		times[s.snap] = moment{end, before}
+		end := s.Row[EndMilli]
+		times[s.Snap] = moment{end, before}
 		before = end
 	}
 	return times

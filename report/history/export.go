@@ -118,9 +118,9 @@ func (e *exporter) snapshots(ctx context.Context, hour int64) error {
 	}
 	ends := make(map[int64]int64, len(hosts))
 	for _, s := range hosts {
-		ends[s.snap] = s.row[EndMilli]
+		ends[s.Snap] = s.Row[EndMilli]
 		if e.Host {
-			if err := e.give(s.row[EndMilli], who{}, s.row); err != nil {
+			if err := e.give(s.Row[EndMilli], who{}, s.Row); err != nil {
 				return err
 			}
 		}
@@ -138,8 +138,8 @@ func (e *exporter) snapshots(ctx context.Context, hour int64) error {
 			continue
 		}
 		for _, s := range g.samples {
-			if end, ok := ends[s.snap]; ok {
-				if err := e.give(end, l.who, s.row); err != nil {
+			if end, ok := ends[s.Snap]; ok {
+				if err := e.give(end, l.who, s.Row); err != nil {
 					return err
 				}
 			}

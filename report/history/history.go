@@ -32,6 +32,7 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/units"
+	"xtm/report/history/block"
 )
 
 // Limits say how much is kept; 0 is all of it. The size wins over the ages.
@@ -69,7 +70,7 @@ type DB struct {
 	sql     *sql.DB
 	// opened is the file itself: another one may come to stand at its path.
 	opened os.FileInfo
-	codec  codec
+	codec  block.Codec
 	insert inserts
 	// overlooked is what could not be read and was left out.
 	overlooked []string

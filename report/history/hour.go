@@ -3,19 +3,14 @@ package history
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"xtm/report/history/block"
 )
 
-// An hour's row is a version (1) and unsigned varints: four for the point, and
-// then those of the table's columns, levels and counters (hourColumns). Each is
-// a zigzag number plus one; 0 is absent. A row that is shorter was written by an
-// older program: but for the version they cannot be told apart, so columns that
-// are added will raise it.
-const hourVersion = 1
-
-// the places of a row's first values.
+// An hour's row has four values for the point, and then those of the table's
+// columns, levels and counters (hourColumns).
 const (
 	hourSince = iota
 	hourUntil
@@ -43,37 +38,17 @@ func (t *table) hourWidth() int { return hourHead + len(t.columns) + 3*len(t.lev
 
 // appendHour packs a point.
 func appendHour[C ~int](buf []byte, p *Point[C]) []byte {
-	buf = append(buf, hourVersion)
-	for _, part := range [][]int64{
-		{p.Since.UnixMilli(), p.Until.UnixMilli(), int64(p.Samples), int64(p.Resets)}, p.last, p.means(), p.low, p.high, p.rise,
-	} {
-		for _, v := range part {
-			// Absent is the smallest number: its zigzag is the largest, and one
-			// more is 0.
-			buf = binary.AppendUvarint(buf, uint64(v<<1)^uint64(v>>63)+1)
-		}
-	}
-	return buf
+	head := []int64{p.Since.UnixMilli(), p.Until.UnixMilli(), int64(p.Samples), int64(p.Resets)}
+	return block.AppendValues(buf, head, p.last, p.means(), p.low, p.high, p.rise)
 }
 
 // parseHour takes an hour's row apart.
 func parseHour(t *table, data []byte) (row, error) {
-	if len(data) == 0 || data[0] != hourVersion {
-		return nil, fmt.Errorf("%w: an hour's row of an unknown version", errBlock)
+	r, err := block.ParseValues(data, t.hourWidth())
+	if err == nil && (r[hourSamples] < 1 || r[hourResets] < 0) {
+		err = fmt.Errorf("%w: an hour of %d snapshots", block.ErrDamaged, r[hourSamples])
 	}
-	in := reader{rest: data[1:]}
-	r := make(row, t.hourWidth())
-	for i := range r {
-		u := in.unsigned() - 1
-		r[i] = int64(u>>1) ^ -int64(u&1)
-	}
-	if in.err == nil && len(in.rest) > 0 {
-		in.err = fmt.Errorf("%w: %d bytes behind the last value", errBlock, len(in.rest))
-	}
-	if in.err == nil && (r[hourSamples] < 1 || r[hourResets] < 0) {
-		in.err = fmt.Errorf("%w: an hour of %d snapshots", errBlock, r[hourSamples])
-	}
-	return r, in.err
+	return r, err
 }
 
 // pointOf makes a point of an hour's values.

@@ -124,8 +124,8 @@ func (db *DB) check(ctx context.Context) ([]string, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	block := func(t *table) func([]byte) error {
-		return func(data []byte) error { _, err := db.codec.decode(t, data); return err }
+	packed := func(t *table) func([]byte) error {
+		return func(data []byte) error { _, err := db.codec.Decode(len(t.columns), data); return err }
 	}
 	hour := func(t *table) func([]byte) error {
 		return func(data []byte) error { _, err := parseHour(t, data); return err }
@@ -134,8 +134,8 @@ func (db *DB) check(ctx context.Context) ([]string, error) {
 		what, query string
 		parse       func([]byte) error
 	}{
-		{"block of the host", `SELECT hour, 0, data FROM host_block`, block(hostTable)},
-		{"block of a domain", fmt.Sprintf(`SELECT id >> %d, id & %d, data FROM domain_block`, lifeBits, 1<<lifeBits-1), block(domainTable)},
+		{"block of the host", `SELECT hour, 0, data FROM host_block`, packed(hostTable)},
+		{"block of a domain", fmt.Sprintf(`SELECT id >> %d, id & %d, data FROM domain_block`, lifeBits, 1<<lifeBits-1), packed(domainTable)},
 		{"hour of the host", `SELECT hour, 0, data FROM host_hour`, hour(hostTable)},
 		{"hour of a domain", `SELECT hour, life, data FROM domain_hour`, hour(domainTable)},
 	} {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"xtm/report"
+	"xtm/report/history/block"
 	"xtm/xen"
 )
 
@@ -93,7 +94,7 @@ func (p *Point[C]) Share(part, whole C) report.Ratio {
 func blank[C ~int](t *table, since int64, index int) Point[C] {
 	n := len(t.levels)
 	all := make([]int64, 4*n+len(t.counters))
-	fill(all[2*n:], absent)
+	block.Fill(all[2*n:], absent)
 	return Point[C]{
 		table: t, Since: milli(since), Until: milli(since), Index: index,
 		sum: all[:n:n], told: all[n : 2*n : 2*n], low: all[2*n : 3*n : 3*n], high: all[3*n : 4*n : 4*n], rise: all[4*n:],

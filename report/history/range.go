@@ -14,6 +14,7 @@ import (
 	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/internal/units"
+	"xtm/report/history/block"
 )
 
 // Query says what to read of a history.
@@ -231,10 +232,10 @@ func (db *DB) readHour(ctx context.Context, b *builder, hour int64) error {
 	if err != nil {
 		return err
 	}
-	hosts = slices.DeleteFunc(hosts, func(s sample) bool { return !b.within(s.row[EndMilli]) })
+	hosts = slices.DeleteFunc(hosts, func(s block.Sample) bool { return !b.within(s.Row[EndMilli]) })
 	times := momentsOf(hosts, b.host.chain.until)
 	for _, s := range hosts {
-		b.addHost(s.row, times[s.snap])
+		b.addHost(s.Row, times[s.Snap])
 	}
 	var wanted []int64
 	if len(b.Domains) > 0 {
@@ -246,8 +247,8 @@ func (db *DB) readHour(ctx context.Context, b *builder, hour int64) error {
 	}
 	for _, g := range groups {
 		for _, s := range g.samples {
-			if t, ok := times[s.snap]; ok {
-				b.addDomain(g.life, s.row, t, s.snap == g.first && g.first > 1)
+			if t, ok := times[s.Snap]; ok {
+				b.addDomain(g.life, s.Row, t, s.Snap == g.first && g.first > 1)
 			}
 		}
 	}

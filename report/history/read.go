@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"xtm/report/history/block"
 )
 
 // cells are the targets of a scan of integers that may be NULL.
@@ -39,19 +41,19 @@ func (c cells) row() row {
 // group is the rows of one life within an hour.
 type group struct {
 	life, first int64
-	samples     []sample
+	samples     []block.Sample
 }
 
 // hostSamples are the host's rows of an hour, packed and not, in their order.
-func (db *DB) hostSamples(ctx context.Context, q queryer, hour int64) ([]sample, error) {
-	var samples []sample
-	var block []byte
-	switch err := q.QueryRowContext(ctx, `SELECT data FROM host_block WHERE hour = ?`, hour).Scan(&block); {
+func (db *DB) hostSamples(ctx context.Context, q queryer, hour int64) ([]block.Sample, error) {
+	var samples []block.Sample
+	var data []byte
+	switch err := q.QueryRowContext(ctx, `SELECT data FROM host_block WHERE hour = ?`, hour).Scan(&data); {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return nil, err
 	default:
-		if samples, err = db.codec.decode(hostTable, block); err != nil {
+		if samples, err = db.codec.Decode(len(hostTable.columns), data); err != nil {
 			db.overlook(hour, "the host", err)
 		}
 	}
@@ -67,7 +69,7 @@ func (db *DB) hostSamples(ctx context.Context, q queryer, hour int64) ([]sample,
 			return nil, err
 		}
 		r := c.row()
-		samples = append(samples, sample{r[0], r[1:]})
+		samples = append(samples, block.Sample{Snap: r[0], Row: r[1:]})
 	}
 	return samples, rows.Err()
 }
@@ -106,11 +108,11 @@ func (db *DB) packed(ctx context.Context, q queryer, hour int64, lives []int64, 
 	defer rows.Close() //nolint:errcheck // Err tells
 	for rows.Next() {
 		var g group
-		var block sql.RawBytes
-		if err := rows.Scan(&g.life, &g.first, &block); err != nil {
+		var data sql.RawBytes
+		if err := rows.Scan(&g.life, &g.first, &data); err != nil {
 			return err
 		}
-		if g.samples, err = db.codec.decode(domainTable, block); err != nil {
+		if g.samples, err = db.codec.Decode(len(domainTable.columns), data); err != nil {
 			db.overlook(hour, fmt.Sprintf("domain %d of the file", g.life), err)
 			continue
 		}
@@ -141,7 +143,7 @@ func (db *DB) unpacked(ctx context.Context, q queryer, hour int64, lives []int64
 			g = &group{life: r[0], first: r[1]}
 			groups[r[0]] = g
 		}
-		g.samples = append(g.samples, sample{r[2], r[3:]})
+		g.samples = append(g.samples, block.Sample{Snap: r[2], Row: r[3:]})
 	}
 	return rows.Err()
 }

@@ -1,12 +1,12 @@
 package history
 
 import (
-	"math"
 	"time"
 
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/report"
+	"xtm/report/history/block"
 	"xtm/xen"
 )
 
@@ -14,7 +14,7 @@ import (
 type row []int64
 
 // absent stands for a figure that was not told. No counter of Xen's reaches it.
-const absent = math.MinInt64
+const absent = block.Absent
 
 func newRow(t *table) row {
 	r := make(row, len(t.columns))

@@ -1,4 +1,6 @@
-package history
+// Package block packs rows of integers into few bytes. It stands apart from the
+// database so that its readers can be fuzzed without it.
+package block
 
 import (
 	"bytes"
@@ -8,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // A block holds the rows of an hour, column by column:
@@ -22,7 +25,7 @@ import (
 // Values and deltas are signed (zigzag) varints. Column 0 is the number of the
 // snapshot. A block with fewer columns than there are now is an older one: the
 // rest was not told.
-const blockVersion = 1
+const version = 1
 
 const (
 	columnAbsent = iota
@@ -38,29 +41,33 @@ const (
 	mostBytes = 8 << 20
 )
 
-// errBlock means that a block does not hold what it should.
-var errBlock = errors.New("damaged block")
+// Absent stands for a figure that was not told. No counter reaches it.
+const Absent = math.MinInt64
 
-// sample is a row with its snapshot's number.
-type sample struct {
-	snap int64
-	row  row
+// ErrDamaged means that bytes do not hold what they should.
+var ErrDamaged = errors.New("damaged block")
+
+// Sample is a row with its snapshot's number.
+type Sample struct {
+	Snap int64
+	Row  []int64
 }
 
-// codec packs and unpacks blocks; it keeps its buffers.
-type codec struct {
+// Codec packs and unpacks blocks. It keeps its buffers from one to the next; its
+// zero value is ready.
+type Codec struct {
 	raw, packed bytes.Buffer
 	deflate     *flate.Writer
 	inflate     io.ReadCloser
 	column      []int64
 }
 
-// encode packs rows, which all have the same columns.
-func (c *codec) encode(samples []sample) ([]byte, error) {
+// Encode packs rows, which all have the same columns.
+func (c *Codec) Encode(samples []Sample) ([]byte, error) {
 	if len(samples) == 0 || len(samples) > mostRows {
 		return nil, fmt.Errorf("pack %d rows into a block: from 1 to %d fit", len(samples), mostRows)
 	}
-	width := len(samples[0].row)
+	width := len(samples[0].Row)
 	buf := c.raw.AvailableBuffer()[:0]
 	buf = binary.AppendUvarint(buf, uint64(len(samples)))
 	buf = binary.AppendUvarint(buf, uint64(width+1))
@@ -69,9 +76,9 @@ func (c *codec) encode(samples []sample) ([]byte, error) {
 		column = column[:0]
 		for _, s := range samples {
 			if i < 0 {
-				column = append(column, s.snap)
+				column = append(column, s.Snap)
 			} else {
-				column = append(column, s.row[i])
+				column = append(column, s.Row[i])
 			}
 		}
 		buf = appendColumn(buf, column)
@@ -97,7 +104,7 @@ func (c *codec) encode(samples []sample) ([]byte, error) {
 		return nil, fmt.Errorf("pack block: %w", err)
 	}
 	out := make([]byte, 0, 5+c.packed.Len())
-	out = append(out, blockVersion)
+	out = append(out, version)
 	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(c.packed.Bytes()))
 	return append(out, c.packed.Bytes()...), nil
 }
@@ -105,7 +112,7 @@ func (c *codec) encode(samples []sample) ([]byte, error) {
 func appendColumn(buf []byte, column []int64) []byte {
 	told, same := 0, true
 	for _, v := range column {
-		if v != absent {
+		if v != Absent {
 			told++
 		}
 		same = same && v == column[0]
@@ -122,14 +129,14 @@ func appendColumn(buf []byte, column []int64) []byte {
 		at := len(buf)
 		buf = append(buf, make([]byte, (len(column)+7)/8)...)
 		for i, v := range column {
-			if v != absent {
+			if v != Absent {
 				buf[at+i/8] |= 1 << (i % 8)
 			}
 		}
 	}
 	last := int64(0)
 	for _, v := range column {
-		if v != absent {
+		if v != Absent {
 			buf = binary.AppendVarint(buf, v-last) // which wraps, and wraps back
 			last = v
 		}
@@ -137,59 +144,60 @@ func appendColumn(buf []byte, column []int64) []byte {
 	return buf
 }
 
-// decode unpacks a block into rows of the table.
-func (c *codec) decode(t *table, block []byte) ([]sample, error) {
+// Decode unpacks a block into rows of so many columns; those behind the block's
+// own are absent. The error is ErrDamaged.
+func (c *Codec) Decode(columns int, block []byte) ([]Sample, error) {
 	if len(block) < 5 {
-		return nil, fmt.Errorf("%w: %d bytes", errBlock, len(block))
+		return nil, fmt.Errorf("%w: %d bytes", ErrDamaged, len(block))
 	}
-	if block[0] != blockVersion {
-		return nil, fmt.Errorf("%w: version %d, this program knows %d", errBlock, block[0], blockVersion)
+	if block[0] != version {
+		return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrDamaged, block[0], version)
 	}
 	if crc32.ChecksumIEEE(block[5:]) != binary.LittleEndian.Uint32(block[1:]) {
-		return nil, fmt.Errorf("%w: its sum does not agree", errBlock)
+		return nil, fmt.Errorf("%w: its sum does not agree", ErrDamaged)
 	}
 	if c.inflate == nil {
 		c.inflate = flate.NewReader(bytes.NewReader(block[5:]))
 	} else if err := c.inflate.(flate.Resetter).Reset(bytes.NewReader(block[5:]), nil); err != nil {
-		return nil, fmt.Errorf("%w: %w", errBlock, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	c.raw.Reset()
 	n, err := c.raw.ReadFrom(io.LimitReader(c.inflate, mostBytes+1))
 	if err != nil || n > mostBytes {
-		return nil, fmt.Errorf("%w: %d bytes inflated: %w", errBlock, n, err)
+		return nil, fmt.Errorf("%w: %d bytes inflated: %w", ErrDamaged, n, err)
 	}
-	return parseBlock(t, c.raw.Bytes())
+	return parseBlock(columns, c.raw.Bytes())
 }
 
 // parseBlock reads the inflated bytes.
-func parseBlock(t *table, raw []byte) ([]sample, error) {
+func parseBlock(columns int, raw []byte) ([]Sample, error) {
 	in := reader{rest: raw}
 	n, width := in.unsigned(), in.unsigned()
-	if in.err != nil || n == 0 || n > mostRows || width == 0 || width > uint64(len(t.columns)+1) {
-		return nil, fmt.Errorf("%w: %d rows, %d columns", errBlock, n, width)
+	if in.err != nil || n == 0 || n > mostRows || width == 0 || width > uint64(columns+1) {
+		return nil, fmt.Errorf("%w: %d rows, %d columns", ErrDamaged, n, width)
 	}
-	samples := make([]sample, n)
-	cells := make(row, int(n)*len(t.columns))
+	samples := make([]Sample, n)
+	cells := make([]int64, int(n)*columns)
 	for i := range samples {
-		samples[i].row = cells[i*len(t.columns) : (i+1)*len(t.columns) : (i+1)*len(t.columns)]
+		samples[i].Row = cells[i*columns : (i+1)*columns : (i+1)*columns]
 	}
 	column := make([]int64, n)
-	for i := range len(t.columns) + 1 {
+	for i := range columns + 1 {
 		if i < int(width) {
 			in.column(column)
 		} else {
-			fill(column, absent)
+			Fill(column, Absent)
 		}
 		for j, v := range column {
 			if i == 0 {
-				samples[j].snap = v
+				samples[j].Snap = v
 			} else {
-				samples[j].row[i-1] = v
+				samples[j].Row[i-1] = v
 			}
 		}
 	}
 	if in.err == nil && len(in.rest) > 0 {
-		in.err = fmt.Errorf("%w: %d bytes behind the last column", errBlock, len(in.rest))
+		in.err = fmt.Errorf("%w: %d bytes behind the last column", ErrDamaged, len(in.rest))
 	}
 	return samples, in.err
 }
@@ -216,7 +224,7 @@ func (in *reader) signed() int64 {
 func (in *reader) take(n int) {
 	if n <= 0 || n > len(in.rest) {
 		if in.err == nil {
-			in.err = fmt.Errorf("%w: it ends within a number", errBlock)
+			in.err = fmt.Errorf("%w: it ends within a number", ErrDamaged)
 		}
 		in.rest = nil
 		return
@@ -225,7 +233,7 @@ func (in *reader) take(n int) {
 }
 
 func (in *reader) column(out []int64) {
-	fill(out, absent)
+	Fill(out, Absent)
 	if len(in.rest) == 0 {
 		in.take(0)
 		return
@@ -237,7 +245,7 @@ func (in *reader) column(out []int64) {
 	case columnAbsent:
 		return
 	case columnSame:
-		fill(out, in.signed())
+		Fill(out, in.signed())
 		return
 	case columnWhole:
 	case columnSparse:
@@ -249,7 +257,7 @@ func (in *reader) column(out []int64) {
 		told = in.rest[:size]
 		in.take(size)
 	default:
-		in.err = fmt.Errorf("%w: a column of form %d", errBlock, form)
+		in.err = fmt.Errorf("%w: a column of form %d", ErrDamaged, form)
 		in.rest = nil
 		return
 	}
@@ -262,7 +270,8 @@ func (in *reader) column(out []int64) {
 	}
 }
 
-func fill(s []int64, v int64) {
+// Fill sets every value.
+func Fill(s []int64, v int64) {
 	for i := range s {
 		s[i] = v
 	}
