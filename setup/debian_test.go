@@ -1,159 +1,29 @@
 package setup
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"xtm/internal/hostfs"
-	"xtm/internal/needs"
-	"xtm/internal/run"
+	"xtm/internal/debroot"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
-// A Debian 12 with its own grub-mkconfig and Xen 4.17, in an ext4 image because
-// grub-probe needs a file system on a block device.
-
-// debianUUID is the file system's, so that menus are the same each time.
-const debianUUID = "11111111-2222-3333-4444-555555555555"
-
-// buildDebian makes the image in $1 with $2 as a folder to work in. The kernel
-// and the hypervisor are unpacked, not installed: their scripts are not wanted.
-const buildDebian = `set -ex
-cd "$2"
-truncate -s 1500M root.img
-mkfs.ext4 -q -F -U ` + debianUUID + ` root.img
-mkdir -p root
-mount -o loop root.img root
-trap 'umount root' EXIT
-debootstrap --variant=minbase --include=grub-common,grub2-common bookworm root
-chroot root sh -ec '
-apt-get update -q
-cd /tmp
-linux=$(apt-cache depends linux-image-amd64 | sed -n "s/.*Depends: //p" | head -n 1)
-apt-get -o APT::Sandbox::User=root download -q $linux xen-hypervisor-4.17-amd64 xen-hypervisor-common
-# Not every package has both folders.
-for p in *.deb; do dpkg-deb --fsys-tarfile $p | tar -x -C / --wildcards "./boot/*" "./etc/*" || true; done
-test -f /boot/xen-4.17-amd64.gz
-test -f /etc/default/grub.d/xen.cfg
-rm -f *.deb
-apt-get clean
-rm -rf /var/lib/apt/lists/*
-mkdir -p /boot/grub
-for v in /boot/vmlinuz-*; do touch /boot/initrd.img-${v#/boot/vmlinuz-}; done
-test -f /etc/default/grub || cp /usr/share/grub/default/grub /etc/default/grub
-'
-umount root
-trap - EXIT
-mv root.img "$1"
-`
-
-// debianImage is the image, made where it is not cached.
-func debianImage(t *testing.T) string {
-	t.Helper()
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = t.TempDir()
-	}
-	dir = filepath.Join(dir, "xtm-test")
-	image := filepath.Join(dir, "bookworm-grub-2.img")
-	if _, err := os.Stat(image); err == nil {
-		return image
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c := run.Cmd{Name: "sh", Args: []string{"-c", buildDebian, "sh", image, t.TempDir()}, Timeout: 10 * time.Minute}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
-		needs.Unmet(t, "a Debian root could not be made: %v", err)
-	}
-	return image
-}
-
-// debian mounts a copy of the image, with what update-grub needs in it.
+// debian is a Debian 12 with its own grub-mkconfig, kernel and Xen 4.17.
 func debian(t *testing.T) Machine {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		needs.Unmet(t, "root is needed to mount a file system")
-	}
-	start := run.New(os.Environ())
-	command := func(argv ...string) string {
-		t.Helper()
-		c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: 2 * time.Minute}
-		r, err := start(context.Background(), c)
-		if err == nil {
-			err = r.Check(c)
-		}
-		if err != nil {
-			needs.Unmet(t, "a Debian root could not be mounted: %v", err)
-		}
-		return strings.TrimSpace(string(r.Stdout))
-	}
-	image := debianImage(t)
-	dir := t.TempDir()
-	copied, root := filepath.Join(dir, "root.img"), filepath.Join(dir, "root")
-	command("cp", "--sparse=always", image, copied)
-	loop := attach(t, start, copied)
-	t.Cleanup(func() { command("losetup", "--detach", loop) })
-	if err := os.Mkdir(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	command("mount", loop, root)
-	t.Cleanup(func() { command("umount", root) })
-	for _, mount := range []string{"proc", "sysfs"} {
-		at := filepath.Join(root, strings.TrimSuffix(mount, "fs"))
-		command("mount", "-t", mount, mount, at)
-		t.Cleanup(func() { command("umount", at) })
-	}
-	var st syscall.Stat_t
-	if err := syscall.Stat(loop, &st); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mknod(root+loop, unix.S_IFBLK|0o600, int(st.Rdev)); err != nil {
-		t.Fatal(err)
-	}
-	command("mkdir", "-p", root+"/dev/disk/by-uuid")
-	command("ln", "-s", "../.."+strings.TrimPrefix(loop, "/dev"), root+"/dev/disk/by-uuid/"+debianUUID)
-	m := Machine{Root: hostfs.Root(root), Run: start, Now: time.Now, Offline: true}
+	root := debroot.New(t, os.Environ())
+	root.Chroot(t, "sh", "-ec", "mv "+debroot.Linux+"/* /boot; for v in /boot/vmlinuz-*; do touch /boot/initrd.img-${v#/boot/vmlinuz-}; done")
+	m := Machine{Root: root.Dir, Run: root.Run, Now: time.Now, Offline: true}
 	if missing := m.Missing(); len(missing) > 0 {
 		t.Fatalf("the root lacks %v", missing)
 	}
-	if err := m.run(t.Context(), []string{"update-grub"}); err != nil {
-		t.Fatal(err)
-	}
+	root.Chroot(t, "update-grub")
 	return m
-}
-
-// attach puts an image behind a loop device with a number of two digits: 10_linux
-// and 20_linux_xen leave out /dev/loop0 to 9, by name.
-func attach(t *testing.T, start run.Func, image string) string {
-	t.Helper()
-	const loopMajor = 7
-	for n := 16; n < 64; n++ {
-		loop := fmt.Sprintf("/dev/loop%d", n)
-		if err := unix.Mknod(loop, unix.S_IFBLK|0o600, int(unix.Mkdev(loopMajor, uint32(n)))); err != nil && !os.IsExist(err) {
-			needs.Unmet(t, "a loop device could not be made: %v", err)
-		}
-		r, err := start(t.Context(), run.Cmd{Name: "losetup", Args: []string{loop, image}})
-		if err == nil && r.ExitCode == 0 {
-			return loop
-		}
-	}
-	needs.Unmet(t, "no loop device is free")
-	return ""
 }
 
 // inRoot changes a file of the root.

@@ -24,8 +24,11 @@ import (
 // UUID is the file system's, so that menus are the same each time.
 const UUID = "11111111-2222-3333-4444-555555555555"
 
-// build makes the image in $1 with $2 as a folder to work in. Xen is unpacked,
-// not installed: its scripts are not wanted.
+// Linux is where the image has the /boot of Debian's own kernel package.
+const Linux = "/opt/linux/boot"
+
+// build makes the image in $1 with $2 as a folder to work in. Xen and Linux are
+// unpacked, not installed: their scripts are not wanted.
 const build = `set -ex
 cd "$2"
 truncate -s 1500M root.img
@@ -42,6 +45,11 @@ apt-get -o APT::Sandbox::User=root download -q xen-hypervisor-4.17-amd64 xen-hyp
 for p in *.deb; do dpkg-deb --fsys-tarfile $p | tar -x -C / --wildcards "./boot/*" "./etc/*" || true; done
 test -f /boot/xen-4.17-amd64.gz
 test -f /etc/default/grub.d/xen.cfg
+rm -f *.deb
+linux=$(apt-cache depends linux-image-amd64 | sed -n "s/.*Depends: //p" | head -n 1)
+apt-get -o APT::Sandbox::User=root download -q $linux
+mkdir /opt/linux
+dpkg-deb --fsys-tarfile *.deb | tar -x -C /opt/linux ./boot
 rm -f *.deb
 apt-get clean
 rm -rf /var/lib/apt/lists/*
@@ -61,7 +69,7 @@ func image(tb testing.TB, start run.Func) string {
 		dir = tb.TempDir()
 	}
 	dir = filepath.Join(dir, "xtm-test")
-	at := filepath.Join(dir, "bookworm-kernel-1.img")
+	at := filepath.Join(dir, "bookworm-2.img")
 	if _, err := os.Stat(at); err == nil {
 		return at
 	}
