@@ -44,7 +44,7 @@ func client(t *testing.T, s xen.Snapshot, name string, edit func(*xen.Domain, *x
 	edit(&s.Domains[i], &l.Clients[j])
 }
 
-// swapped gives cache1 a persistent pool, and plain1 is left out: with both all
+// healthy gives cache1 a persistent pool, and plain1 is left out: with both all
 // is well on the recorded host.
 func healthy(t *testing.T) (before, now xen.Snapshot) {
 	t.Helper()
@@ -79,10 +79,12 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 		"healthy": {healthy, ""},
 		// As recorded: cache1 has no swap, plain1 idles and keeps all it has.
 		"no swap, and an idle hoarder": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			return recorded(t, "xen-4.12/t1-load"), recorded(t, "xen-4.12/t3-late")
 		}, "no-swap cache1 certain; idle-and-large plain1 guess"},
 		// db1 before its maximum was raised.
 		"put failures at the maximum": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			before, now := recorded(t, "xen-4.12/t0-idle"), recorded(t, "xen-4.12/t1-load")
 			client(t, now, "db1", func(d *xen.Domain, _ *xen.TmemClient) {
 				d.Limit, d.StaticMax = opt.Of(d.Current.Or(0)+4), opt.Value[units.KiB]{}
@@ -94,6 +96,7 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 			return before, now
 		}, "puts-refused-at-maximum db1 certain"},
 		"a large cache with a low hit rate": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			before, now := healthy(t)
 			client(t, now, "cache1", func(_ *xen.Domain, c *xen.TmemClient) {
 				for i := range c.Pools {
@@ -105,6 +108,7 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 			return before, now
 		}, "hit-rate-low cache1 likely"},
 		"compression that packs nothing": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			before, now := healthy(t)
 			client(t, now, "cache1", func(_ *xen.Domain, c *xen.TmemClient) {
 				c.Compress, c.PoorlyPacked, c.CompressedPages, c.CompressedBytes = opt.Of[int64](1), opt.Of[int64](1085), opt.Of[int64](40), opt.Of[int64](40*3000)
@@ -113,6 +117,7 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 		}, "compress-not-worth-it cache1 certain"},
 		// As db1's pages do in the recording of the commands: 52 bytes each.
 		"compression that packs well": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			before, now := healthy(t)
 			client(t, now, "web1", func(_ *xen.Domain, c *xen.TmemClient) {
 				c.Compress, c.CompressedPages, c.CompressedBytes = opt.Of[int64](1), opt.Of[int64](458), opt.Of[int64](24020)
@@ -121,6 +126,7 @@ func TestAdviceOnTheRecordings(t *testing.T) {
 		}, ""},
 		// The host without tmem, whose guests shrink all the same.
 		"guests that shrink for nothing": {func(t *testing.T) (xen.Snapshot, xen.Snapshot) {
+			t.Helper()
 			s := recorded(t, "xen-4.12-notmem/t1-load")
 			for i := range s.Domains {
 				if d := &s.Domains[i]; !d.IsDom0() {

@@ -30,6 +30,7 @@ func change(t *testing.T, words ...string) Change {
 // domain each, and reads back.
 func TestSetIssuesTheRightCalls(t *testing.T) {
 	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
 		s := f.look(t, nil)
 		two, err := s.Named([]string{"db1", uuid(3)})
 		if err != nil {
@@ -65,6 +66,7 @@ func TestSetIssuesTheRightCalls(t *testing.T) {
 // Freezing writes the hold, thawing takes it away; each names one domain.
 func TestFreezeAndThaw(t *testing.T) {
 	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
 		k := f.keeper(t)
 		s := f.look(t, k)
 		h, _, err := k.Freeze(t.Context(), s.Domains[1], start.Add(time.Minute), false)
@@ -157,6 +159,7 @@ func TestSilentFailureIsAFailure(t *testing.T) {
 // and a domain that went away is none.
 func TestApplyUndoes(t *testing.T) {
 	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
 		s := f.look(t, nil)
 		plan := s.Set(s.Domains, change(t, "weight=11"), "")
 		f.xen.Listing.Clients = f.xen.Listing.Clients[:2]
@@ -212,6 +215,7 @@ func (r *refusing) SetWeight(ctx context.Context, id units.DomID, w uint32) erro
 // freeze shows it.
 func TestMigrationIsLeftAlone(t *testing.T) {
 	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
 		tells := f.Way == "hypercall" && f.xen.Version.AtLeast(4, 8)
 		f.xen.Listing.Clients[0].Frozen = opt.Of[int64](1)
 		f.xen.Migrating = map[units.DomID]bool{1: true}

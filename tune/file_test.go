@@ -33,6 +33,7 @@ weight = 1
 // run does nothing, and the undo file leads back.
 func TestSetByFileAndBack(t *testing.T) {
 	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
 		entries, err := ParseSettings([]byte(settings))
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -67,7 +68,7 @@ func ParseGuestWords(words []string) (map[string]string, error) {
 		out[name] = value
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("nothing to set: want NAME=VALUE")
+		return nil, errors.New("nothing to set: want NAME=VALUE")
 	}
 	return out, nil
 }
@@ -90,7 +91,7 @@ func ParseGuestFile(text []byte) (map[string]string, error) {
 		out[name] = strconv.FormatInt(n, 10)
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("parse tunables: nothing is set")
+		return nil, errors.New("parse tunables: nothing is set")
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"xtm/internal/cause"
@@ -230,7 +231,7 @@ func (w *roomAtWork) give(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who := ""
+	var who strings.Builder
 	for _, g := range w.room.Guests {
 		now, ok := domainOf(snap, g.ID)
 		if !ok {
@@ -239,14 +240,14 @@ func (w *roomAtWork) give(ctx context.Context) error {
 		was, is := g.Current.Or(0), now.Current.Or(0)
 		if g.AskTo > 0 && is > g.AskTo+roomSlack {
 			w.out.Slow = append(w.out.Slow, Gave{g.Ref, was - g.AskTo, max(0, was-is)})
-			who += fmt.Sprintf("; %s was asked for %d MiB and gave %d", g.Ref, (was-g.AskTo)/1024, max(0, was-is)/1024)
+			fmt.Fprintf(&who, "; %s was asked for %d MiB and gave %d", g.Ref, (was-g.AskTo)/1024, max(0, was-is)/1024)
 		}
 		if is > was+roomSlack {
 			w.out.Grew = append(w.out.Grew, Gave{g.Ref, 0, was - is})
-			who += fmt.Sprintf("; %s took %d MiB more meanwhile", g.Ref, (is-was)/1024)
+			fmt.Fprintf(&who, "; %s took %d MiB more meanwhile", g.Ref, (is-was)/1024)
 		}
 	}
-	return fmt.Errorf("%w within %s: %d MiB of %d are free%s", ErrNoRoom, w.Within, w.out.Free/1024, w.room.Need/1024, who)
+	return fmt.Errorf("%w within %s: %d MiB of %d are free%s", ErrNoRoom, w.Within, w.out.Free/1024, w.room.Need/1024, who.String())
 }
 
 // takeBack tells the guests that were asked their old size again.

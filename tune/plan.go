@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -111,7 +112,7 @@ func ParseChange(words []string) (Change, error) {
 		}
 	}
 	if !c.Weight.Has() && !c.Compress.Has() {
-		return c, fmt.Errorf("nothing to set: want weight=NUMBER or compress=on|off")
+		return c, errors.New("nothing to set: want weight=NUMBER or compress=on|off")
 	}
 	return c, nil
 }
@@ -214,7 +215,7 @@ func (s Seen) Named(words []string) ([]Domain, error) {
 
 // unknown tells a domain that is no client from one that is not there.
 func (s Seen) unknown(word string) error {
-	var clients []string
+	clients := make([]string, 0, len(s.Domains))
 	for _, d := range s.Domains {
 		clients = append(clients, d.String())
 	}

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -82,7 +83,7 @@ func (s Seen) PlanRoom(want units.MiB, asks []Ask, t Toolstack) (Room, error) {
 	h := s.Snapshot.Host
 	free, ok := h.Free.Get()
 	if !ok {
-		return Room{}, fmt.Errorf("the host's free memory could not be read")
+		return Room{}, errors.New("the host's free memory could not be read")
 	}
 	r := Room{Want: want.KiB(), Need: want.KiB() + overhead(want.KiB()), Free: max(0, free-h.Outstanding.Or(0)), Toolstack: t, Guests: []GuestRoom{}}
 	r.Freeable = h.Freeable.Or(s.freeable())

@@ -105,6 +105,7 @@ func (h *busyHost) Freeze(_ context.Context, id units.DomID) error { return h.fr
 func (h *busyHost) Thaw(_ context.Context, id units.DomID) error   { return h.freeze(id, false) }
 
 func (*busyHost) SetWeight(context.Context, units.DomID, uint32) error { return cause.ErrNotSupported }
+
 func (*busyHost) SetCompress(context.Context, units.DomID, bool) error { return cause.ErrNotSupported }
 
 func (h *busyHost) Settings(_ context.Context, id units.DomID) (tmem.Settings, error) {

@@ -134,7 +134,7 @@ func (g *guestRun) show() error {
 	v := tune.ViewGuest(g.state)
 	if len(v.Tunables) == 0 {
 		return &exitError{
-			exitNotSupported, fmt.Errorf("Linux %s shows no tunables of the balloon driver: %w", v.Kernel, cause.ErrNotSupported), []string{"what is missing here: xtm status"},
+			exitNotSupported, fmt.Errorf("kernel %s shows no tunables of the balloon driver: %w", v.Kernel, cause.ErrNotSupported), []string{"what is missing here: xtm status"},
 		}
 	}
 	if g.format == "json" {
@@ -152,7 +152,8 @@ func (g *guestRun) show() error {
 		})
 	}
 	doc := render.Document{
-		render.Heading{Level: 2, Text: "Tunables of Linux " + v.Kernel}, fields,
+		render.Heading{Level: 2, Text: "Tunables of Linux " + v.Kernel},
+		fields,
 		render.Heading{Level: 2, Text: "The target that the kernel computes at its next step, in pages of 4 KiB"},
 	}
 	if v.NoTarget != "" {

@@ -247,10 +247,13 @@ func (t *tuneRun) account(r tune.Room) error {
 	}
 	table := render.Table{
 		Columns: []render.Column{
-			{Key: "name", Name: "Guest", Cut: 24}, {Key: "current_kib", Name: "Has", Unit: render.MiB, Align: render.Right},
+			{Key: "name", Name: "Guest", Cut: 24},
+			{Key: "current_kib", Name: "Has", Unit: render.MiB, Align: render.Right},
 			{Key: "available_kib", Name: "Says it\ncould spare", Unit: render.MiB, Align: render.Right},
 			{Key: "swap_free_kib", Name: "Free\nswap", Unit: render.MiB, Align: render.Right},
-			{Key: "shrinks", Name: "Shrinks\nitself"}, {Key: "ask_to_kib", Name: "Asked to\ngo to", Unit: render.MiB, Align: render.Right}, {Key: "freeze", Name: "Frozen"},
+			{Key: "shrinks", Name: "Shrinks\nitself"},
+			{Key: "ask_to_kib", Name: "Asked to\ngo to", Unit: render.MiB, Align: render.Right},
+			{Key: "freeze", Name: "Frozen"},
 		},
 		Absent: "Dom0 does not know",
 	}
@@ -274,7 +277,7 @@ func (t *tuneRun) account(r tune.Room) error {
 func dom0Text(r tune.Room) string {
 	has := ""
 	if k, ok := r.Dom0.Get(); ok {
-		has = fmt.Sprintf("%s MiB, ", units.Group(k/1024))
+		has = units.Group(k/1024) + " MiB, "
 	}
 	if r.Toolstack.Autoballoon {
 		return has + "left as it is; xl would shrink it were the room not there (" + r.Toolstack.Seen + ")"

@@ -69,8 +69,11 @@ func (t *tuneRun) table() render.Table {
 	table := render.Table{
 		Title: fmt.Sprintf("Tmem clients of Xen %s, by %s", t.seen.Snapshot.Host.Version, t.keeper.Way),
 		Columns: []render.Column{
-			{Key: "name", Name: "Domain", Cut: 24}, {Key: "domid", Name: "ID", Align: render.Right},
-			{Key: "weight", Name: "Weight", Align: render.Right}, {Key: "compress", Name: "Compress"}, {Key: "frozen", Name: "Frozen"},
+			{Key: "name", Name: "Domain", Cut: 24},
+			{Key: "domid", Name: "ID", Align: render.Right},
+			{Key: "weight", Name: "Weight", Align: render.Right},
+			{Key: "compress", Name: "Compress"},
+			{Key: "frozen", Name: "Frozen"},
 			{Key: "ephemeral_kib", Name: "Ephemeral", Unit: render.MiB, Align: render.Right},
 			{Key: "persistent_kib", Name: "Persistent", Unit: render.MiB, Align: render.Right},
 		},
