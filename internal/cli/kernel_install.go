@@ -155,6 +155,9 @@ type kernelRun struct {
 	bootedBy install.Starter
 }
 
+// stateHint is where to look when xtm could not put something right.
+const stateHint = "what was there before is in /var/lib/xtm/kernel/state.json"
+
 // openKernel understands what these commands are told.
 func openKernel(c *cli.Context, env Env) (*kernelRun, error) {
 	k := &kernelRun{setupRun: setupRun{
@@ -190,23 +193,28 @@ func openKernel(c *cli.Context, env Env) (*kernelRun, error) {
 }
 
 // recover puts right what a killed run left, or says so where nothing may
-// change.
-func (k *kernelRun) recover(ctx context.Context) error {
+// change. It returns the release that it has removed so.
+func (k *kernelRun) recover(ctx context.Context) (removed string, err error) {
 	what, killed, err := install.Killed(k.machine.Root)
-	if err != nil || !killed {
-		return err
+	switch {
+	case err != nil:
+		return "", err
+	case killed && k.dryRun:
+		return "", k.say("There is " + what + " that was killed; without --dry-run it is put right first.")
+	case k.dryRun:
+		return "", nil
 	}
-	if k.dryRun {
-		return k.say("There is " + what + " that was killed; without --dry-run it is put right first.")
+	if removed, err = install.Recover(ctx, k.machine); err != nil {
+		return "", &exitError{exitPartly, err, []string{stateHint}}
 	}
-	if err := install.Recover(ctx, k.machine); err != nil {
-		return &exitError{exitPartly, err, []string{"what was there before is in /var/lib/xtm/kernel/state.json"}}
+	if killed {
+		err = k.say("There was " + what + " that was killed; it has been put right.")
 	}
-	return k.say("There was " + what + " that was killed; it has been put right.")
+	return removed, err
 }
 
 func (k *kernelRun) install(ctx context.Context, files []string, trust, once bool) error {
-	if err := k.recover(ctx); err != nil {
+	if _, err := k.recover(ctx); err != nil {
 		return err
 	}
 	debs, err := install.ReadDebs(ctx, k.env.Run, files, trust)
@@ -236,7 +244,7 @@ func (k *kernelRun) install(ctx context.Context, files []string, trust, once boo
 }
 
 func (k *kernelRun) confirm(ctx context.Context, release string) error {
-	if err := k.recover(ctx); err != nil {
+	if _, err := k.recover(ctx); err != nil {
 		return err
 	}
 	plan, err := install.PlanConfirm(k.machine, release, k.bootedBy)
@@ -251,7 +259,7 @@ func (k *kernelRun) confirm(ctx context.Context, release string) error {
 }
 
 func (k *kernelRun) remove(ctx context.Context, release string) error {
-	if err := k.recover(ctx); err != nil {
+	if removed, err := k.recover(ctx); err != nil || removed == release {
 		return err
 	}
 	plan, err := install.PlanRemove(k.machine, release, k.bootedBy)
@@ -316,7 +324,7 @@ func (k *kernelRun) report(out install.Outcome, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, install.ErrNotRestored):
-		return &exitError{exitPartly, err, []string{"the next run tries again; what was there before is in /var/lib/xtm/kernel/state.json"}}
+		return &exitError{exitPartly, err, []string{"the next run tries again", stateHint}}
 	case errors.Is(err, context.Canceled):
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
 	case install.IsRestored(err):

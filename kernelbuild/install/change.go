@@ -194,36 +194,37 @@ func Killed(files hostfs.Files) (string, bool, error) {
 }
 
 // Recover puts right what a killed run left: what it was installing or
-// confirming is undone, what it was removing is removed. Nothing is done where
-// no run was killed but to remove the temporary folders of one.
-func Recover(ctx context.Context, m Machine) error {
+// confirming is undone, what it was removing is removed, and its release
+// returned. Nothing is done where no run was killed but to remove the temporary
+// folders of one.
+func Recover(ctx context.Context, m Machine) (removed string, err error) {
 	if found, err := m.Root.Exists(stateFolder); err != nil || !found {
-		return err
+		return "", err
 	}
 	unlock, err := lock(m.Root)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer unlock()
 	for _, p := range []string{stateFile, grub.SettingsFile, grub.KernelDropIn, ownScript} {
 		if err := atomicfile.Clean(m.Root, p); err != nil {
-			return err
+			return "", err
 		}
 	}
 	s, err := readState(m.Root)
 	if err != nil || s.Pending == nil {
-		return err
+		return "", err
 	}
 	p := *s.Pending
 	if p.Verb == VerbRemove {
 		if err := m.finishRemoval(ctx, s); err != nil {
-			return fmt.Errorf("finish the removal of %s: %w", p.Release, err)
+			return "", fmt.Errorf("finish the removal of %s: %w", p.Release, err)
 		}
-		return nil
+		return p.Release, nil
 	}
 	if err := m.rollBack(ctx, p, p.By); err != nil {
-		return fmt.Errorf("undo the run that was killed: %w", err)
+		return "", fmt.Errorf("undo the run that was killed: %w", err)
 	}
 	s.Pending = nil
-	return s.write(m.Root)
+	return "", s.write(m.Root)
 }

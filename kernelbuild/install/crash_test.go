@@ -247,7 +247,7 @@ func (s *stage) mends(t *testing.T, root hostfs.Root, again bool, when string) {
 		err = work(t.Context(), m, s.verb, s.debs)
 	} else {
 		what = "recover"
-		err = Recover(t.Context(), m)
+		_, err = Recover(t.Context(), m)
 		if s.undoes || !killed && cmp.Equal(s.before, live(t, root)) {
 			want = s.before
 		}
@@ -316,6 +316,26 @@ func TestKilledWithDpkg(t *testing.T) {
 				s.mends(t, root, again, fmt.Sprintf("%s %s, dpkg killed at %s", s.starter, s.verb, kill))
 			}
 		}
+	}
+}
+
+// TestInterrupted: dpkg comes to its end, and then all is taken back.
+func TestInterrupted(t *testing.T) {
+	s := stages(t)[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	m := fakeMachine(s.root, s.bin, "")
+	start := m.Run
+	m.Run = func(ctx context.Context, c run.Cmd) (run.Result, error) {
+		if c.Name == "dpkg" {
+			cancel()
+		}
+		return start(ctx, c)
+	}
+	if err := work(ctx, m, s.verb, s.debs); !errors.Is(err, context.Canceled) || !IsRestored(err) {
+		t.Errorf("%v", err)
+	}
+	if diff := cmp.Diff(s.before, live(t, s.root)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -44,7 +44,7 @@ func build(t *testing.T, release, version, config string) []string {
 
 // installAll does what the command does, without its questions.
 func installAll(ctx context.Context, m Machine, paths []string, o Options) (Plan, Outcome, error) {
-	if err := Recover(ctx, m); err != nil {
+	if _, err := Recover(ctx, m); err != nil {
 		return Plan{}, Outcome{}, err
 	}
 	debs, err := ReadDebs(ctx, m.Run, paths, false)
@@ -60,7 +60,7 @@ func installAll(ctx context.Context, m Machine, paths []string, o Options) (Plan
 }
 
 func removeOne(ctx context.Context, m Machine, release string) error {
-	if err := Recover(ctx, m); err != nil {
+	if removed, err := Recover(ctx, m); err != nil || removed == release {
 		return err
 	}
 	r, err := PlanRemove(m, release, "")
@@ -72,7 +72,7 @@ func removeOne(ctx context.Context, m Machine, release string) error {
 }
 
 func confirmIt(ctx context.Context, m Machine) error {
-	if err := Recover(ctx, m); err != nil {
+	if _, err := Recover(ctx, m); err != nil {
 		return err
 	}
 	c, err := PlanConfirm(m, "", "")
