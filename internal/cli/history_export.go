@@ -74,9 +74,8 @@ const milliseconds = "2006-01-02T15:04:05.000Z"
 // csvRecord is a row. Names come from whoever made the domain: what a
 // spreadsheet would act upon is escaped as in every other table.
 func csvRecord(r history.Record) []string {
-	out := []string{
-		r.Time.Format(milliseconds), opt.Map(r.ID, func(id units.DomID) string { return strconv.Itoa(int(id)) }).Or(""), r.UUID, render.CSVText(r.Name),
-	}
+	id := opt.Map(r.ID, func(id units.DomID) string { return strconv.Itoa(int(id)) }).Or("")
+	out := append(make([]string, 0, 4+len(r.Values)), r.Time.Format(milliseconds), id, r.UUID, render.CSVText(r.Name))
 	for _, v := range r.Values {
 		out = append(out, opt.Map(v, func(n int64) string { return strconv.FormatInt(n, 10) }).Or(""))
 	}

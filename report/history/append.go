@@ -17,14 +17,16 @@ import (
 var ErrRecorded = errors.New("this snapshot is in the history already")
 
 // inserts are the statements that write a snapshot, and the domains that are
-// known.
+// known. These are looked up anew each hour: another program may have dropped
+// them.
 type inserts struct {
-	host, domain, life *sql.Stmt
-	known              map[identity]life
+	host, domain, find, life *sql.Stmt
+	known                    map[identity]life
+	hour                     int64
 }
 
 func (s *inserts) close() {
-	for _, stmt := range []*sql.Stmt{s.host, s.domain, s.life} {
+	for _, stmt := range []*sql.Stmt{s.host, s.domain, s.find, s.life} {
 		if stmt != nil {
 			stmt.Close() //nolint:errcheck // it held nothing
 		}
@@ -118,6 +120,7 @@ func (db *DB) prepare(ctx context.Context) (err error) {
 	}{
 		{&in.host, insertSQL("INSERT", "host_row", hostTable.rowColumns())},
 		{&in.domain, insertSQL("INSERT", "domain_row", append([]string{"snap", "life"}, domainTable.rowColumns()...))},
+		{&in.find, `SELECT life, first_snap, uuid, name, type, guest_path FROM life WHERE identity = ? AND domid = ?`},
 		{&in.life, `INSERT INTO life (identity, domid, uuid, name, type, guest_path, first_snap) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (identity, domid) DO UPDATE SET name = excluded.name, type = excluded.type, guest_path = excluded.guest_path
 			RETURNING life, first_snap`},
@@ -148,6 +151,10 @@ func (db *DB) add(ctx context.Context, tx *sql.Tx, s xen.Snapshot) error {
 	snap, err := done.LastInsertId()
 	if err != nil {
 		return err
+	}
+	if hour := hourOf(s.End.UnixMilli()); hour != db.insert.hour {
+		clear(db.insert.known)
+		db.insert.hour = hour
 	}
 	insert := tx.StmtContext(ctx, db.insert.domain)
 	for _, d := range rowsOf(s) {
@@ -210,7 +217,17 @@ func (db *DB) lifeOf(ctx context.Context, tx *sql.Tx, w who, snap int64) (life, 
 		return l, nil
 	}
 	l := life{who: w}
-	err := tx.StmtContext(ctx, db.insert.life).
+	was := who{id: w.id}
+	err := tx.StmtContext(ctx, db.insert.find).QueryRowContext(ctx, key.name, key.id).
+		Scan(&l.number, &l.first, &was.uuid, &was.name, &was.kind, &was.guestPath)
+	if err == nil && was == w {
+		db.insert.known[key] = l
+		return l, nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return l, err
+	}
+	err = tx.StmtContext(ctx, db.insert.life).
 		QueryRowContext(ctx, key.name, key.id, w.uuid, w.name, w.kind, w.guestPath, snap).Scan(&l.number, &l.first)
 	if err != nil {
 		return l, fmt.Errorf("domain %q: %w", w.name, err)

@@ -1,7 +1,5 @@
 package history
 
-import "slices"
-
 // Column is a figure of a domain. The numbers are part of the file's format:
 // new ones go to the end.
 type Column int
@@ -153,11 +151,6 @@ func newTable(name string, columns []column) *table {
 		}
 	}
 	return t
-}
-
-// find is the column of a name, or -1.
-func (t *table) find(name string) int {
-	return slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })
 }
 
 // domainTable is in the order of Column.

@@ -32,11 +32,11 @@ type Point[C ~int] struct {
 	sum, told, low, high, rise []int64
 }
 
-// DomainPoint and HostPoint are the two kinds of points.
-type (
-	DomainPoint = Point[Column]
-	HostPoint   = Point[HostColumn]
-)
+// DomainPoint is a point of a domain.
+type DomainPoint = Point[Column]
+
+// HostPoint is a point of the host.
+type HostPoint = Point[HostColumn]
 
 // Last is the latest reading; absent where it was not told.
 func (p *Point[C]) Last(c C) xen.Count { return p.last.at(int(c)) }
