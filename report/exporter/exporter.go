@@ -69,6 +69,7 @@ type Exporter struct {
 	older, newer *xen.Snapshot
 	held         levels
 	recorded     time.Time
+	unrecorded   bool // the recorder failed the last time
 }
 
 // try is the last attempt to read by one source.
@@ -209,7 +210,12 @@ func (e *Exporter) record(ctx context.Context, s xen.Snapshot, now time.Time) {
 		return
 	}
 	e.recorded = now
-	if err := e.o.Recorder.Append(ctx, s); err != nil {
-		e.o.Log.Error("history was not written", "error", err)
+	err := e.o.Recorder.Append(ctx, s)
+	switch {
+	case err != nil && !e.unrecorded:
+		e.o.Log.Error("history stopped, scrapes go on", "error", err)
+	case err == nil && e.unrecorded:
+		e.o.Log.Warn("history goes on")
 	}
+	e.unrecorded = err != nil
 }

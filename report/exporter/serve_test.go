@@ -14,12 +14,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/needs"
 	"xtm/internal/opt"
 	"xtm/report/exporter"
 	"xtm/xen"
@@ -81,6 +83,24 @@ func TestServe(t *testing.T) {
 	}
 	if err := exporter.CheckWebConfig(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no web configuration: %v", err)
+	}
+}
+
+// TestUnit: systemd finds nothing wrong with the service.
+func TestUnit(t *testing.T) {
+	analyze := needs.Program(t, "systemd-analyze")
+	unit := filepath.Join(t.TempDir(), "xtm-exporter.service")
+	text := strings.Replace(readText(t, deploy+"systemd/xtm-exporter.service"), "/usr/bin/xtm exporter", "/bin/true", 1) // verify wants a program that is there
+	if err := os.WriteFile(unit, []byte(text+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	out, err = exec.CommandContext(t.Context(), analyze, "security", "--offline=true", unit).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "xtm-exporter.service: 2.4 OK") {
+		t.Errorf("security: %v\n%s", err, out)
 	}
 }
 
