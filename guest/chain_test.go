@@ -237,7 +237,8 @@ func TestChainOfKernels(t *testing.T) {
 		},
 		"Debian 7": {
 			"3.2.0-4-amd64",
-			[]string{xen, "# CONFIG_CLEANCACHE is not set"}, finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE",
+			[]string{xen, "# CONFIG_CLEANCACHE is not set"},
+			finding.Bad, "lacks CONFIG_XEN_TMEM, CONFIG_CLEANCACHE",
 			[]string{"xtm kernel check --release 3.2.0-4-amd64", "xtm kernel build --profile tmem"},
 		},
 		"Ubuntu 18.04":    {"4.15.0-213-generic", ubuntu, finding.Good, "has all that tmem needs: cleancache, frontswap, selfballooning", nil},

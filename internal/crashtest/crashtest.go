@@ -36,7 +36,7 @@ func Main(m *testing.M, do func(verb string, args []string) error) {
 	err := do(verb, os.Args[1:])
 	_, _ = os.Stat("/end")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err) //nolint:errcheck // the exit code says it too
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -74,8 +74,8 @@ func Killed(log string) bool { return strings.Contains(log, "killed by SIGKILL")
 func Failed(log string) bool { return strings.Contains(log, "(INJECTED)") }
 
 // Trace has a child do a verb under strace, and returns strace's log and what
-// the child said.
-func Trace(tb testing.TB, verb string, args []string, inject ...string) (log string, stderr []byte) {
+// the child said. inject is of a Point, or "".
+func Trace(tb testing.TB, verb string, args []string, inject string) (log string, stderr []byte) {
 	tb.Helper()
 	out := filepath.Join(tb.TempDir(), "strace")
 	exe, err := os.Executable()
@@ -83,8 +83,8 @@ func Trace(tb testing.TB, verb string, args []string, inject ...string) (log str
 		tb.Fatal(err)
 	}
 	argv := []string{"-o", out, "-e", "trace=newfstatat," + calls}
-	for _, i := range inject {
-		argv = append(argv, "-e", i)
+	if inject != "" {
+		argv = append(argv, "-e", inject)
 	}
 	// A strace whose program was killed ends itself in the same way.
 	c := run.Cmd{Name: "strace", Args: append(append(argv, exe), args...), Env: []string{env + "=" + verb}}
@@ -106,7 +106,7 @@ func Points(tb testing.TB, verb string, args []string) []Point {
 	if _, err := run.New(os.Environ())(context.Background(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
 		needs.Unmet(tb, "strace is needed (package strace): %v", err)
 	}
-	log, stderr := Trace(tb, verb, args)
+	log, stderr := Trace(tb, verb, args, "")
 	count := map[string]int{}
 	var found []Point
 	begun, ended := false, false
