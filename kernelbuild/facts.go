@@ -95,6 +95,8 @@ type Options struct {
 	Jobs int
 	// Compiler is the one to use, such as gcc-11; "" takes the first that suits.
 	Compiler string
+	// AnyCompiler leaves it to the probe whether the compiler will do.
+	AnyCompiler bool
 	// Compressor is for the packages, as dpkg-deb -Z names it; "" takes the
 	// fastest that both machines know.
 	Compressor string

@@ -25,7 +25,7 @@ const (
 
 var (
 	failing = regexp.MustCompile(`error:|: [Ee]rror [0-9]+|\] Error [0-9]+|No rule to make target|undefined reference|multiple definition|` +
-		`No space left on device|[Kk]illed|fatal:|: (command )?not found$|Unmet build dependencies|no binary artifacts`)
+		`can't open file|No space left on device|[Kk]illed|fatal:|: (command )?not found$|Unmet build dependencies|no binary artifacts`)
 	harmless = regexp.MustCompile(`\(ignored\)|fatal: not a git repository`)
 )
 
@@ -92,6 +92,7 @@ var cures = []struct {
 	{regexp.MustCompile(`illegal package name|has bad syntax|version number`), "dpkg refuses the name or the version. Choose another --localversion or --package-version."},
 	{regexp.MustCompile(`exceeds 64 characters`), "The release is too long. Choose a shorter --localversion."},
 	{regexp.MustCompile(`source tree is not clean`), "The tree holds objects of a build in it. Run make mrproper there, or name another."},
+	{regexp.MustCompile(`can't open file ".*Kconfig`), "The tree is not whole. Fetch it again, or name another with --source."},
 	{regexp.MustCompile(`Permission denied`), "The building user may not write or run what the line names."},
 }
 

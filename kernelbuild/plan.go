@@ -103,6 +103,11 @@ func NewPlan(f Facts) Plan {
 		compilers = slices.DeleteFunc(slices.Clone(compilers), func(c Compiler) bool { return c.Name != name })
 	}
 	p.Toolchain, fs = chooseCompiler(series, f.Tree, compilers)
+	for i := range fs {
+		if f.Options.AnyCompiler && fs[i].Verdict == finding.Bad && p.Toolchain.Compiler.Name != "" {
+			fs[i].Verdict = finding.Warning
+		}
+	}
 	p.Findings = append(p.Findings, fs...)
 	f.Config = config
 	p.Needs = estimate(f)

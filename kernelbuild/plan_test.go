@@ -436,3 +436,16 @@ func TestProfiles(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnyCompilerIsLeftToTheProbe(t *testing.T) {
+	f := buster(t)
+	f.Tree.GCCHeaders, f.Options.AnyCompiler = []int{3, 4}, true
+	p := NewPlan(f)
+	if got := checks(p.Findings, finding.Warning); p.Err() != nil || !slices.Equal(got, []string{"compiler-too-new"}) {
+		t.Errorf("%v, %v", got, p.Err())
+	}
+	f.Builder.Compilers = nil
+	if err := NewPlan(f).Err(); !errors.Is(err, ErrPlan) {
+		t.Errorf("no compiler at all: %v", err)
+	}
+}

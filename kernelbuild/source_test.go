@@ -66,7 +66,8 @@ func TestLocateRefuses(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
-	for _, line := range []string{"", "a\tb", "\t1\t\t\t", "a\t1\tb\t2\tc\td",
+	for _, line := range []string{
+		"", "a\tb", "\t1\t\t\t", "a\t1\tb\t2\tc\td",
 		"linux-image-x\tnone\tlinux\tnone\t", "linux-image-x\t1\tlinux;x\t1\t", "linux-image-x\t6.1 \tlinux\t1\t",
 	} {
 		if o, err := ParseOwner(line); err == nil {

@@ -244,7 +244,7 @@ func (e Env) builder(name string) (account, error) {
 	case i < 0:
 		return account{}, &usageError{msg: fmt.Sprintf("there is no user %q", name)}
 	case users[i].uid == 0:
-		return account{}, &usageError{msg: fmt.Sprintf("%s is root, too", name)}
+		return account{}, &usageError{msg: name + " is root, too"}
 	}
 	return users[i], nil
 }

@@ -34,6 +34,7 @@ func jobFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "debug-info", Usage: "keep debug information: 13 GB more, and an hour"},
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "how many compilers run at once"},
 		&cli.StringFlag{Name: "cc", Usage: "the `COMPILER`, such as gcc-11"},
+		&cli.BoolFlag{Name: "any-compiler", Usage: "try a compiler that the tree is not known to take"},
 		&cli.StringFlag{Name: "compressor", Usage: "for the packages: none, zstd, gzip or xz"},
 		&cli.StringSliceFlag{Name: "make-arg", Usage: "a further `VARIABLE=VALUE` for make; may be given again"},
 		&cli.BoolFlag{Name: "no-ccache", Usage: "do not use ccache where it is installed"},
@@ -56,6 +57,7 @@ func openJob(ctx context.Context, c *cli.Context, env Env, home string) (build.J
 	}
 	o.PackageVersion, o.SnapshotURL = c.String("package-version"), c.String("snapshot-url")
 	o.Localmod, o.KeepDebug, o.NoCcache = c.Bool("localmod"), c.Bool("debug-info"), c.Bool("no-ccache")
+	o.AnyCompiler = c.Bool("any-compiler")
 	o.Jobs, o.Compiler, o.Compressor = c.Int("jobs"), c.String("cc"), c.String("compressor")
 	o.MakeArgs = c.StringSlice("make-arg")
 	for _, arg := range o.MakeArgs {

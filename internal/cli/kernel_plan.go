@@ -88,7 +88,7 @@ func planDocument(p kernelbuild.Plan, dir string) render.Document {
 		planFields(p, dir),
 	}
 	if len(p.Routes) > 0 {
-		var ways render.Bullets
+		ways := make(render.Bullets, 0, len(p.Routes))
 		for _, r := range p.Routes {
 			open := "not open: "
 			if r.Open {
@@ -99,7 +99,7 @@ func planDocument(p kernelbuild.Plan, dir string) render.Document {
 		doc = append(doc, render.Heading{Level: 2, Text: "Ways to the source, in this order"}, ways)
 	}
 	if len(p.Changes) > 0 {
-		var changes render.Bullets
+		changes := make(render.Bullets, 0, len(p.Changes))
 		for _, c := range p.Changes {
 			old := c.Old
 			if old == "" {

@@ -48,7 +48,7 @@ func ParseList(name string, b []byte) ([]Stanza, error) {
 
 // options reads what stands in brackets.
 func (st *Stanza) options(text string) {
-	for _, o := range strings.Fields(text) {
+	for o := range strings.FieldsSeq(text) {
 		key, value, _ := strings.Cut(o, "=")
 		switch strings.ToLower(key) {
 		case "signed-by":

@@ -94,97 +94,82 @@ func TestRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
 		series, sublevel string
-		change           func(t *testing.T, j *build.Job, tree string)
+		fault, holding   string // a file in the tree and what it has
+		change           func(*build.Job)
 		phase            build.Phase
 		says             string
 		is               error
 	}{
 		{
-			"no tmem in the tree", "6.1", "176", nil,
+			"no tmem in the tree", "6.1", "176", "", "", nil,
 			build.Preflight, "XEN_TMEM is not defined in Linux 6.1.176; the last release with it is 5.2", cause.ErrNotSupported,
 		},
 		{
-			"half of tmem in the tree", "5.10", "223", nil,
+			"half of tmem in the tree", "5.10", "223", "", "", nil,
 			build.Preflight, "no XEN_SELFBALLOONING, XEN_TMEM", cause.ErrNotSupported,
 		},
 		{
-			"a dependency that is off", "4.19", "67",
-			func(_ *testing.T, j *build.Job, _ string) {
+			"a dependency that is off", "4.19", "67", "", "",
+			func(j *build.Job) {
 				j.Export.Config = strings.Replace(j.Export.Config, "CONFIG_XEN_BALLOON=y", "# CONFIG_XEN_BALLOON is not set", 1)
 			},
 			build.Preflight, "needs XEN_BALLOON to be y, and it is n (drivers/xen/Kconfig:4)", build.ErrDiffers,
 		},
 		{
-			"a wish that the kernel drops", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) { write(t, tree+"/fault/dropped", "CLEANCACHE") },
+			"a wish that the kernel drops", "4.19", "67", "fault/dropped", "CLEANCACHE", nil,
 			build.VerifyConfig, "CLEANCACHE: wanted y, became absent (mm/Kconfig:", build.ErrDiffers,
 		},
 		{
-			"a suffix in upper case", "4.19", "67",
-			func(_ *testing.T, j *build.Job, _ string) { j.Options.PackageVersion = "tmem1" },
+			"a suffix in upper case", "4.19", "67", "", "",
+			func(j *build.Job) { j.Options.PackageVersion = "tmem1" },
 			build.Preflight, "must begin with a digit", kernelbuild.ErrPlan,
 		},
 		{
-			"root", "4.19", "67",
-			func(_ *testing.T, j *build.Job, _ string) { j.Root = true },
+			"root", "4.19", "67", "", "",
+			func(j *build.Job) { j.Root = true },
 			build.Preflight, "make would run as root", kernelbuild.ErrPlan,
 		},
 		{
-			"a compiler that the tree does not take", "3.13", "10",
-			func(t *testing.T, _ *build.Job, tree string) { write(t, tree+"/include/linux/compiler-gcc4.h", "") },
+			"a compiler that the tree does not take", "3.13", "10", "include/linux/compiler-gcc4.h", "", nil,
 			build.Preflight, "compiler-gccN.h for gcc 4 only", kernelbuild.ErrPlan,
 		},
 		{
-			"a compiler that only the probe finds out about", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) {
-				write(t, tree+"/fault/prepare", "subcmd-util.h:56:23: error: pointer 'ptr' may be used after 'realloc' [-Werror=use-after-free]\ncc1: all warnings being treated as errors\nmake[3]: *** [Makefile:50: prepare-objtool] Error 2\n")
-			},
+			"a compiler that only the probe finds out about", "4.19", "67", "fault/prepare", "subcmd-util.h:56:23: error: pointer 'ptr' may be used after 'realloc' [-Werror=use-after-free]\ncc1: all warnings being treated as errors\nmake[3]: *** [Makefile:50: prepare-objtool] Error 2\n", nil,
 			build.Probe, "[-Werror=use-after-free]; cure: A warning of a newer compiler", nil,
 		},
 		{
-			"a file localversion in the tree", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) { write(t, tree+"/localversion", "-mine") },
+			"a file localversion in the tree", "4.19", "67", "localversion", "-mine", nil,
 			build.Probe, `would make Linux "4.19.67-mine-tmem"`, kernelbuild.ErrName,
 		},
 		{
-			"a key of the distribution", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) {
-				write(t, tree+"/fault/bindeb-pkg", "make[4]: *** No rule to make target 'debian/certs/debian-uefi-certs.pem', needed by 'certs/x509_certificate_list'.  Stop.\n")
-			},
+			"a key of the distribution", "4.19", "67", "fault/bindeb-pkg", "make[4]: *** No rule to make target 'debian/certs/debian-uefi-certs.pem', needed by 'certs/x509_certificate_list'.  Stop.\n", nil,
 			build.Build, "SYSTEM_TRUSTED_KEYS", nil,
 		},
 		{
-			"a build without packages", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) {
-				write(t, tree+"/fault/bindeb-pkg", "dpkg-genbuildinfo: error: binary build with no binary artifacts found; cannot distribute\n")
-			},
+			"a build without packages", "4.19", "67", "fault/bindeb-pkg", "dpkg-genbuildinfo: error: binary build with no binary artifacts found; cannot distribute\n", nil,
 			build.Build, "cure: Install debhelper", nil,
 		},
 		{
-			"a package that is listed and not there", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) {
-				write(t, tree+"/fault/listed", " "+strings.Repeat("0", 64)+" 1 linux-image-4.19.67-tmem-dbg_4.19.67-tmem-1_amd64.deb\n")
-			},
+			"a package that is listed and not there", "4.19", "67", "fault/listed", " " + strings.Repeat("0", 64) + " 1 linux-image-4.19.67-tmem-dbg_4.19.67-tmem-1_amd64.deb\n", nil,
 			build.PackageCheck, "listed and not there", build.ErrPackage,
 		},
 		{
-			"a package without the module", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) { write(t, tree+"/fault/no-module", "") },
+			"a package without the module", "4.19", "67", "fault/no-module", "", nil,
 			build.PackageCheck, "no module drivers/xen/tmem.ko", build.ErrPackage,
 		},
 		{
-			"no headers", "4.19", "67",
-			func(t *testing.T, _ *build.Job, tree string) {
-				write(t, tree+"/fault/no-linux-headers-4.19.67-tmem", "")
-			},
+			"no headers", "4.19", "67", "fault/no-linux-headers-4.19.67-tmem", "", nil,
 			build.PackageCheck, "no package has the headers", build.ErrPackage,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tree := fakeTree(t, tc.series, tc.sublevel)
 			j := job(t, tree)
+			if tc.fault != "" {
+				write(t, filepath.Join(tree, tc.fault), tc.holding)
+			}
 			if tc.change != nil {
-				tc.change(t, &j, tree)
+				tc.change(&j)
 			}
 			_, err := j.Build(t.Context())
 			e, ok := errors.AsType[*build.PhaseError](err)

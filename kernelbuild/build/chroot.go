@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ exec chroot --userspec="$user" "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/
 
 // Command is a run of xtm in the other Debian.
 func (c Chroot) Command(args ...string) run.Cmd {
-	words := []string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh", c.Dir, fmt.Sprint(len(c.Share))}
+	words := []string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh", c.Dir, strconv.Itoa(len(c.Share))}
 	words = append(words, c.Share...)
 	words = append(words, fmt.Sprintf("+%d:+%d", c.UID, c.GID), "/usr/local/bin/xtm")
 	return run.Cmd{Name: "unshare", Args: append(words, args...), Timeout: makeTimeout, MaxOutput: maxMakeOutput}

@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -86,7 +87,7 @@ func (s *session) olddefconfig(ctx context.Context, c *kconfig.Config) ([]byte, 
 // other way round.
 func (s *session) localmod(ctx context.Context, base *kconfig.Config) (*kconfig.Config, error) {
 	if len(s.Export.Modules) == 0 {
-		return nil, fmt.Errorf("keep the loaded modules only: the target has none loaded; its configuration is all built in")
+		return nil, errors.New("keep the loaded modules only: the target has none loaded; its configuration is all built in")
 	}
 	full := base.Clone()
 	if _, err := s.tree.Kconfig.Apply(full, s.plan.Sanitised); err != nil {
@@ -95,10 +96,7 @@ func (s *session) localmod(ctx context.Context, base *kconfig.Config) (*kconfig.
 	if _, err := s.olddefconfig(ctx, full); err != nil {
 		return nil, err
 	}
-	list := "Module Size Used by\n"
-	for _, m := range s.Export.Modules {
-		list += m + " 16384 0\n"
-	}
+	list := "Module Size Used by\n" + strings.Join(s.Export.Modules, " 16384 0\n") + " 16384 0\n"
 	if err := os.WriteFile(s.path("config", "lsmod"), []byte(list), 0o644); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func builder(aptGet func(run.Cmd) (run.Result, error)) build.Machine {
 			switch line := c.String(); {
 			case strings.HasPrefix(line, "dpkg-query --show --showformat='${db:Status"):
 				var b strings.Builder
-				for _, p := range strings.Fields("bc bison build-essential cpio debhelper fakeroot flex kmod libelf-dev libssl-dev rsync xz-utils") {
+				for p := range strings.FieldsSeq("bc bison build-essential cpio debhelper fakeroot flex kmod libelf-dev libssl-dev rsync xz-utils") {
 					b.WriteString("installed " + p + " 1\n")
 				}
 				return answer(b.String() + "installed dpkg 1.21.22\n")

@@ -266,7 +266,7 @@ func folders(dir string) ([]kernelbuild.Folder, error) {
 		if st.Files > 0 { // btrfs says 0: it makes inodes as they are needed
 			f.Inodes = opt.Of(int64(st.Ffree))
 		}
-		f.Device = strconv.FormatUint(uint64(id.Dev), 10)
+		f.Device = strconv.FormatUint(id.Dev, 10)
 		f.Writable = unix.Access(at, unix.W_OK) == nil
 	}
 	return out, nil

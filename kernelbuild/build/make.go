@@ -68,9 +68,9 @@ func (s *session) timestamp() string {
 // starts: should xtm be killed, the next run waits until the last compiler of
 // this one has ended.
 func (s *session) command(target string, args []string) run.Cmd {
-	words := []string{"--wait", "120", "--conflict-exit-code", "75", s.path("make.lock"), "nice", "-n", "10", "make", target}
 	return run.Cmd{
-		Name: "flock", Args: append(words, args...), Dir: s.treeDir(), Env: s.environment(),
+		Name: "flock",
+		Args: slices.Concat([]string{"--wait", "120", "--conflict-exit-code", "75", s.path("make.lock"), "nice", "-n", "10", "make", target}, args), Dir: s.treeDir(), Env: s.environment(),
 		Timeout: makeTimeout, MaxOutput: maxMakeOutput,
 	}
 }
@@ -119,15 +119,7 @@ func (s *session) make(ctx context.Context, phase Phase, target string, args []s
 
 // reproducer is the command that makes the packages, for a shell.
 func (s *session) reproducer() string {
-	words := []string{"env"}
-	for _, e := range s.environment() {
-		words = append(words, run.Quote(e))
-	}
-	words = append(words, "make")
-	for _, a := range s.plan.Make {
-		words = append(words, run.Quote(a))
-	}
-	return strings.Join(words, " ")
+	return run.Cmd{Name: "env", Args: slices.Concat(s.environment(), []string{"make"}, s.plan.Make)}.String()
 }
 
 // makeInputs are what the outcome of compiling depends on, beside the
