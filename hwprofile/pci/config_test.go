@@ -1,6 +1,7 @@
 package pci
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -192,6 +193,35 @@ func FuzzParseResources(f *testing.F) {
 			if r.End < r.Start || r.Index > len(b) {
 				t.Errorf("%+v", r)
 			}
+		}
+	})
+}
+
+// TestParseEvent: lines of Linux 6.1.
+func TestParseEvent(t *testing.T) {
+	id, subsystem, class, err := parseEvent("DRIVER=e1000e\nPCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=8086:0000\nPCI_SLOT_NAME=0000:03:00.0\n" +
+		"MODALIAS=pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00\n")
+	if err != nil || id != (ID{0x8086, 0x10d3}) || subsystem != (ID{0x8086, 0}) || class != 0x020000 {
+		t.Errorf("%s, %s, %s, %v", id, subsystem, class, err)
+	}
+	for _, bad := range []string{"", "PCI_CLASS=1020000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=8086:0000\n", "PCI_CLASS=\nPCI_ID=8086\n", "PCI_ID=8086:10D3\n"} {
+		if _, _, _, err := parseEvent(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	f.Add("DRIVER=e1000e\nPCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=8086:0000\nPCI_SLOT_NAME=0000:03:00.0\n")
+	f.Add("PCI_CLASS=C0330\nPCI_ID=1912:0015\nPCI_SUBSYS_ID=15D9:0805")
+	f.Fuzz(func(t *testing.T, text string) {
+		id, subsystem, class, err := parseEvent(text)
+		if err != nil {
+			return
+		}
+		again := fmt.Sprintf("PCI_ID=%s\nPCI_SUBSYS_ID=%s\nPCI_CLASS=%s\n", id, subsystem, class)
+		if i, s, c, err := parseEvent(again); err != nil || i != id || s != subsystem || c != class {
+			t.Errorf("%q is read as %q, and that as %s, %s, %s, %v", text, again, i, s, c, err)
 		}
 	})
 }

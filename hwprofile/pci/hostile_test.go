@@ -65,10 +65,13 @@ func TestHostileFiles(t *testing.T) {
 		{"a loop of capabilities", config(func(c []byte) { c[0x34], c[0x06], c[0x41] = 0x40, 0x10, 0x40 }), "config", "has a loop"},
 		{"a capability in the header", config(func(c []byte) { c[0x34], c[0x06] = 0x10, 0x10 }), "config", "leads into the header"},
 		{"no class", func(root string) error { return os.Remove(filepath.Join(root, dir, "class")) }, "", ""},
-		{"a class of words", write(dir+"/class", "network\n"), "class", `want 0x and digits, not "network"`},
-		{"a class too wide", write(dir+"/class", "0x02000000\n"), "class", "want 24 bits"},
+		{"a class of words", without(dir+"/uevent", write(dir+"/class", "network\n")), "class", `want 0x and digits, not "network"`},
+		{"a class too wide", without(dir+"/uevent", write(dir+"/class", "0x02000000\n")), "class", "want 24 bits"},
 		{"terminal codes", write(dir+"/label", "a\x1b[2Jb\n"), "label", "control characters"},
-		{"a vendor too long", write(dir+"/vendor", "0x"+strings.Repeat("8", 100000)), "vendor", "want 16 bits"},
+		{"a vendor too long", without(dir+"/uevent", write(dir+"/vendor", "0x"+strings.Repeat("8", 100000))), "vendor", "want 16 bits"},
+		{"an event without a class", write(dir+"/uevent", "PCI_ID=8086:153A\nPCI_SUBSYS_ID=15D9:0805\n"), "uevent", "2 of PCI_ID, PCI_SUBSYS_ID and PCI_CLASS"},
+		{"an event of words", write(dir+"/uevent", "PCI_ID=a:b\n"), "uevent", `parse PCI id "a:b"`},
+		{"an endless event", write(dir+"/uevent", strings.Repeat("x", 1<<20)), "uevent", "0 of PCI_ID"},
 		{"resources of words", write(dir+"/resource", "here there everywhere\n"), "resource", "line 1: want hexadecimal numbers"},
 		{"resources of two columns", write(dir+"/resource", "0x0 0x1\n"), "resource", "line 1: want start, end and flags"},
 		{"a resource that ends before it starts", write(dir+"/resource", "0x2 0x1 0x200\n"), "resource", "the end is before the start"},
@@ -111,6 +114,10 @@ func TestHostileFiles(t *testing.T) {
 
 func write(name, text string) func(string) error {
 	return func(root string) error { return os.WriteFile(filepath.Join(root, name), []byte(text), 0o600) }
+}
+
+func without(name string, f func(string) error) func(string) error {
+	return func(root string) error { return errors.Join(os.Remove(filepath.Join(root, name)), f(root)) }
 }
 
 func mkdir(name string) func(string) error {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// IDs are the names of a pci.ids file.
+// IDs are the names of a pci.ids file: vendors, devices and classes. Those of
+// boards and of programming interfaces are checked and left aside.
 type IDs struct {
 	// Source is the file, or what stands for one.
 	Source string
@@ -15,11 +16,8 @@ type IDs struct {
 
 	vendors    map[uint16]string
 	devices    map[ID]string
-	subsystems map[[2]ID]string // of a device
-	generic    map[ID]string    // of a vendor's boards, whatever the device
 	classes    map[uint8]string
 	subclasses map[uint16]string
-	interfaces map[Class]string
 }
 
 // ErrIDs means that a line of a pci.ids file was not understood.
@@ -70,8 +68,7 @@ func ParseIDs(text []byte) (*IDs, error) {
 func newIDs(size int) *IDs {
 	return &IDs{
 		vendors: make(map[uint16]string, size/500), devices: make(map[ID]string, size/70),
-		subsystems: make(map[[2]ID]string, size/80), generic: map[ID]string{},
-		classes: map[uint8]string{}, subclasses: map[uint16]string{}, interfaces: map[Class]string{},
+		classes: map[uint8]string{}, subclasses: map[uint16]string{},
 	}
 }
 
@@ -90,8 +87,7 @@ type idParser struct {
 	ids    *IDs
 	block  block
 	first  uint16 // vendor, class
-	second uint16 // device, subclass
-	nested bool   // second is set
+	nested bool   // a device or subclass is open
 	bad    int
 	errs   []error
 }
@@ -184,33 +180,27 @@ func (p *idParser) child(body string) error {
 	}
 	switch p.block {
 	case genericBlock:
-		return put(p.ids.generic, ID{p.first, v}, name)
+		return nil
 	case classBlock:
-		p.nested, p.second = true, v
+		p.nested = true
 		return put(p.ids.subclasses, p.first<<8|v, name)
 	default:
-		p.nested, p.second = true, v
+		p.nested = true
 		return put(p.ids.devices, ID{p.first, v}, name)
 	}
 }
 
 func (p *idParser) grandchild(body string) error {
 	if p.block == classBlock {
-		v, name, err := entry(body, 2)
-		if err != nil {
-			return err
-		}
-		return put(p.ids.interfaces, Class(p.first)<<16|Class(p.second)<<8|Class(v), name)
+		_, _, err := entry(body, 2)
+		return err
 	}
-	vendor, rest, ok := number(body, 4)
+	_, rest, ok := number(body, 4)
 	if !ok || rest == "" || rest[0] != ' ' {
 		return errFormat
 	}
-	device, name, err := entry(rest[1:], 4)
-	if err != nil {
-		return err
-	}
-	return put(p.ids.subsystems, [2]ID{{p.first, p.second}, {vendor, device}}, name)
+	_, _, err := entry(rest[1:], 4)
+	return err
 }
 
 // entry reads a number of so many digits, blanks, and a name.

@@ -29,8 +29,7 @@ var idFiles = [...]string{
 const maxIDs = 32 << 20
 
 // LoadIDs returns the names of the host's own pci.ids, or those that the
-// program brings along where it has none (no subsystems and no classes are in
-// them). Files that are broken are gaps; there are names always.
+// program brings along where it has none (no classes are in them). Files that are broken are gaps; there are names always.
 func LoadIDs(files hostfs.Files) (*IDs, []xen.Gap) {
 	var gaps []xen.Gap
 	for _, name := range idFiles {
@@ -95,11 +94,8 @@ func (t *IDs) Overlay(over *IDs) *IDs {
 	merged := *t
 	merged.vendors = merge(t.vendors, over.vendors)
 	merged.devices = merge(t.devices, over.devices)
-	merged.subsystems = merge(t.subsystems, over.subsystems)
-	merged.generic = merge(t.generic, over.generic)
 	merged.classes = merge(t.classes, over.classes)
 	merged.subclasses = merge(t.subclasses, over.subclasses)
-	merged.interfaces = merge(t.interfaces, over.interfaces)
 	return &merged
 }
 
@@ -115,21 +111,6 @@ func (t *IDs) Vendor(v uint16) string { return t.vendors[v] }
 // Device is the name of a part without its vendor's, "" unknown.
 func (t *IDs) Device(id ID) string { return t.devices[id] }
 
-// Subsystem is the name of a board: of this part, else of its maker's boards,
-// else of the part itself where both pairs are equal; "" unknown.
-func (t *IDs) Subsystem(id, sub ID) string {
-	if name, ok := t.subsystems[[2]ID{id, sub}]; ok {
-		return name
-	}
-	if name, ok := t.generic[sub]; ok {
-		return name
-	}
-	if id == sub {
-		return t.devices[id]
-	}
-	return ""
-}
-
 // Class is the name of a subclass, else of its base class, "" unknown.
 func (t *IDs) Class(c Class) string {
 	if name, ok := t.subclasses[uint16(c.Sub())]; ok {
@@ -137,9 +118,6 @@ func (t *IDs) Class(c Class) string {
 	}
 	return t.classes[c.Base()]
 }
-
-// Interface is the name of a programming interface, "XHCI", "" unknown.
-func (t *IDs) Interface(c Class) string { return t.interfaces[c] }
 
 // Name is vendor and part as lspci writes them: "Device 1912:0015" where
 // nothing is known, "Renesas Device 0015" where only the vendor is. A function

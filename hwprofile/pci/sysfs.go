@@ -157,20 +157,76 @@ func (r *reader) config() {
 }
 
 // identity prefers the kernel's view, which its quirks may have corrected, and
-// takes the registers where a file is missing.
+// takes the registers where a file is missing. The revision has no quirk.
 func (r *reader) identity() {
 	d := &r.device
 	fromConfig := identityOf(d.Config)
-	d.ID = orElse(pair(r.hex("vendor", 16), r.hex("device", 16)), fromConfig.ID)
-	d.Subsystem = orElse(named(pair(r.hex("subsystem_vendor", 16), r.hex("subsystem_device", 16))), fromConfig.Subsystem)
-	d.Class = orElse(opt.Map(r.hex("class", 24), func(n uint64) Class { return Class(n) }), fromConfig.Class)
-	d.Revision = orElse(opt.Map(r.hex("revision", 8), func(n uint64) uint8 { return uint8(n) }), fromConfig.Revision)
+	if !r.event() { // as in a saved tree without it
+		d.ID = pair(r.hex("vendor", 16), r.hex("device", 16))
+		d.Subsystem = named(pair(r.hex("subsystem_vendor", 16), r.hex("subsystem_device", 16)))
+		d.Class = opt.Map(r.hex("class", 24), func(n uint64) Class { return Class(n) })
+	}
+	d.ID, d.Subsystem, d.Class = orElse(d.ID, fromConfig.ID), orElse(d.Subsystem, fromConfig.Subsystem), orElse(d.Class, fromConfig.Class)
+	if d.Revision = fromConfig.Revision; !d.Revision.Has() {
+		d.Revision = opt.Map(r.hex("revision", 8), func(n uint64) uint8 { return uint8(n) })
+	}
 	if !d.ID.Has() {
 		r.gaps = append(r.gaps, xen.Gap{
 			What: "identity of PCI device " + d.Address.String(), Cause: cause.NoData,
 			Why: "neither its files nor its configuration space name it",
 		})
 	}
+}
+
+// event takes what five other files say one by one from one; false where it does
+// not have all of it.
+func (r *reader) event() bool {
+	b, ok := r.bytes("uevent")
+	if !ok {
+		return false
+	}
+	id, subsystem, class, err := parseEvent(string(b[:min(len(b), maxText)]))
+	if err != nil {
+		r.gap("uevent", err)
+		return false
+	}
+	r.device.ID, r.device.Subsystem, r.device.Class = opt.Of(id), named(opt.Of(subsystem)), opt.Of(class)
+	return true
+}
+
+// parseEvent reads what a device tells udev; the class has no leading zeros.
+//
+//	DRIVER=e1000e
+//	PCI_CLASS=20000
+//	PCI_ID=8086:10D3
+//	PCI_SUBSYS_ID=8086:0000
+//	PCI_SLOT_NAME=0000:03:00.0
+//
+// (pci_uevent of drivers/pci/pci-driver.c, Linux 3.2 to 6.x.)
+func parseEvent(text string) (id, subsystem ID, class Class, err error) {
+	seen := 0
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.ToLower(value)
+		switch key {
+		case "PCI_ID":
+			err = id.UnmarshalText([]byte(value))
+		case "PCI_SUBSYS_ID":
+			err = subsystem.UnmarshalText([]byte(value))
+		case "PCI_CLASS":
+			err = class.UnmarshalText([]byte(strings.Repeat("0", max(0, 6-len(value))) + value))
+		default:
+			continue
+		}
+		if err != nil {
+			return ID{}, ID{}, 0, err
+		}
+		seen++
+	}
+	if seen != 3 {
+		return ID{}, ID{}, 0, fmt.Errorf("%d of PCI_ID, PCI_SUBSYS_ID and PCI_CLASS are there", seen)
+	}
+	return id, subsystem, class, nil
 }
 
 // identityOf reads what the header itself says.

@@ -53,7 +53,7 @@ func (h Host) writeDevice(root string, d Device) error {
 		return err
 	}
 	for file, text := range d.files() {
-		if slices.Contains(d.Omit, file) {
+		if slices.Contains(d.Omit, file) || file == "uevent" && len(d.Omit) > 0 { // which says the same again
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), text, 0o644); err != nil {
@@ -104,6 +104,10 @@ func (d Device) files() map[string][]byte {
 	}
 	f["subsystem_vendor"] = fmt.Appendf(nil, "0x%04x\n", sv)
 	f["subsystem_device"] = fmt.Appendf(nil, "0x%04x\n", sd)
+	if d.Driver != "" {
+		f["uevent"] = fmt.Appendf(nil, "DRIVER=%s\n", d.Driver)
+	}
+	f["uevent"] = fmt.Appendf(f["uevent"], "PCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\nPCI_SLOT_NAME=%s\n", d.Class, vendor, device, sv, sd, d.Address())
 	if d.Label != "" {
 		f["label"] = []byte(d.Label + "\n")
 	}
