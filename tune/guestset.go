@@ -102,9 +102,9 @@ func ApplyGuest(root hostfs.Root, p GuestPlan, persist bool) (GuestResult, error
 	if err != nil {
 		return r, err
 	}
-	keep := keeper{}
+	where := place{}
 	if persist {
-		if keep, err = findKeeper(root); err != nil {
+		if where, err = findPlace(root); err != nil {
 			return r, err
 		}
 	}
@@ -123,8 +123,8 @@ func ApplyGuest(root hostfs.Root, p GuestPlan, persist bool) (GuestResult, error
 	}
 	err = r.write(root, p)
 	if err == nil && persist && len(rec.Lasting) > 0 {
-		r.Lasting = keep.path
-		err = keep.write(root, rec.Lasting)
+		r.Lasting = where.path
+		err = where.write(root, rec.Lasting)
 	}
 	if err == nil {
 		return r, nil
@@ -155,7 +155,7 @@ func Settled(root hostfs.Root, p GuestPlan, persist bool) (bool, error) {
 	if !persist || len(rec.Lasting) == 0 {
 		return true, nil
 	}
-	k, err := findKeeper(root)
+	k, err := findPlace(root)
 	if err != nil {
 		return false, err
 	}

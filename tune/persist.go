@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,32 +29,32 @@ const (
 	ownHeader  = "# Written by xtm tune guest set, which removes this file with: xtm tune guest undo\n"
 )
 
-// keeper is the way in which this system sets values at boot.
-type keeper struct {
+// place is the way in which this system sets values at boot.
+type place struct {
 	path string
 	text func(old string, values map[string]uint64) string
 	mode fs.FileMode
 }
 
-// findKeeper picks systemd's tmpfiles, else OpenRC's local folder, else rc.local.
-func findKeeper(files hostfs.Files) (keeper, error) {
+// findPlace picks systemd's tmpfiles, else OpenRC's local folder, else rc.local.
+func findPlace(files hostfs.Files) (place, error) {
 	for _, k := range []struct {
 		there []string
-		keeper
+		place
 	}{
-		{[]string{"/lib/systemd/systemd", "/usr/lib/systemd/systemd"}, keeper{tmpfilesFile, func(_ string, v map[string]uint64) string { return tmpfiles(v) }, 0o644}},
-		{[]string{"/etc/local.d"}, keeper{openrcFile, func(_ string, v map[string]uint64) string { return "#!/bin/sh\n" + ownHeader + shell(v) }, 0o755}},
-		{[]string{rcLocalFile}, keeper{rcLocalFile, withBlock, 0o755}},
+		{[]string{"/lib/systemd/systemd", "/usr/lib/systemd/systemd"}, place{tmpfilesFile, func(_ string, v map[string]uint64) string { return tmpfiles(v) }, 0o644}},
+		{[]string{"/etc/local.d"}, place{openrcFile, func(_ string, v map[string]uint64) string { return "#!/bin/sh\n" + ownHeader + shell(v) }, 0o755}},
+		{[]string{rcLocalFile}, place{rcLocalFile, withBlock, 0o755}},
 	} {
 		for _, p := range k.there {
 			if ok, err := files.Exists(p); err != nil {
-				return keeper{}, err
+				return place{}, err
 			} else if ok {
-				return k.keeper, nil
+				return k.place, nil
 			}
 		}
 	}
-	return keeper{}, &RefusedError{
+	return place{}, &RefusedError{
 		"nothing is known here that sets values at boot: neither systemd nor " + path.Dir(openrcFile) + " nor " + rcLocalFile,
 		[]string{"only until the next boot: xtm tune guest set --no-persist"},
 	}
@@ -83,6 +84,9 @@ func shell(values map[string]uint64) string {
 	return b.String() + "true\n"
 }
 
+// exits is a line that ends a shell script, not one within a block.
+var exits = regexp.MustCompile(`^exit\b`)
+
 // withBlock puts xtm's block into rc.local, before its last exit, in the place of
 // an earlier one.
 func withBlock(old string, values map[string]uint64) string {
@@ -93,7 +97,7 @@ func withBlock(old string, values map[string]uint64) string {
 	for last >= 0 && (strings.TrimSpace(lines[last]) == "" || strings.HasPrefix(strings.TrimSpace(lines[last]), "#")) {
 		last--
 	}
-	if last >= 0 && (lines[last] == "exit\n" || strings.HasPrefix(lines[last], "exit ")) {
+	if last >= 0 && exits.MatchString(lines[last]) {
 		return strings.Join(lines[:last], "") + block + strings.Join(lines[last:], "")
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {
@@ -116,7 +120,7 @@ func withoutBlock(text string) string {
 	return text[:from] + text[from+to+len(blockEnd)+1:]
 }
 
-func (k keeper) write(root hostfs.Root, values map[string]uint64) error {
+func (k place) write(root hostfs.Root, values map[string]uint64) error {
 	old, err := root.ReadFile(k.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
