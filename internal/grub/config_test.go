@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 )
 
 // host makes a root with these files; a text that begins with "-> " is a link.
@@ -323,6 +324,17 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
+// used is the processor time that this process has had: other work of the
+// machine does not count.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // TestLargeFilesTakeNoTime bounds what a file of the largest size may cost.
 func TestLargeFilesTakeNoTime(t *testing.T) {
 	for name, text := range map[string]string{
@@ -335,14 +347,14 @@ func TestLargeFilesTakeNoTime(t *testing.T) {
 		"unknown parts": "X=\"" + strings.Repeat("$Y ", maxSource/4) + "\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			begin := time.Now()
+			begin := used(t)
 			c := load(t, map[string]string{mkconfig: debian, "etc/default/grub": text})
 			for _, edit := range []func(string, string) (*Config, error){c.AddWord, c.RemoveWord} {
 				if edited, err := edit("X", "tmem"); err == nil {
 					edited.Value("X")
 				}
 			}
-			if d := time.Since(begin); d > 20*time.Second {
+			if d := used(t) - begin; d > 20*time.Second {
 				t.Errorf("%s", d)
 			} else {
 				t.Logf("%s", d)
