@@ -23,7 +23,7 @@ LAB_DEPS := qemu-system-x86 e2fsprogs xz-utils
 
 test: ## all tests; as root on Debian it first installs what they need
 	@$(MAKE) --no-print-directory test-deps
-	@.ci/stages vet race fuzz
+	@.ci/stages vet race fuzz lab
 
 test-deps:
 	@missing=$$(for p in $(TEST_DEPS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
