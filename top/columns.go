@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"xtm/internal/opt"
+	"xtm/internal/render"
 	"xtm/internal/units"
 	"xtm/report"
 	"xtm/xen"
@@ -224,20 +225,16 @@ func letters(s xen.State) string {
 }
 
 // spark draws the last readings, between nothing and their highest.
-func spark(past []float64, width int) string {
-	const marks = "▁▂▃▄▅▆▇█"
+func spark(past []opt.Value[float64], width int) string {
 	past = past[max(0, len(past)-width):]
-	if len(past) == 0 {
-		return ""
+	return render.Spark(past, 0, highest(past))
+}
+
+// highest is the highest reading, 0 without any.
+func highest(past []opt.Value[float64]) float64 {
+	high := 0.0
+	for _, v := range past {
+		high = max(high, v.Or(0))
 	}
-	high := slices.Max(past)
-	var b strings.Builder
-	for _, f := range past {
-		level := 0
-		if high > 0 {
-			level = min(int(f/high*8), 7)
-		}
-		b.WriteString(string([]rune(marks)[level]))
-	}
-	return b.String()
+	return high
 }

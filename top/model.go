@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"xtm/internal/opt"
 	"xtm/report"
 	"xtm/xen"
 )
@@ -33,9 +34,9 @@ type Model struct {
 
 	prev, cur *xen.Snapshot
 	report    report.Report
-	past      map[string][]float64 // sparklines by domain, oldest first
-	trouble   string               // why the last reading failed; "" is none
-	ended     bool                 // a replay came to its end
+	past      map[string][]opt.Value[float64] // sparklines by domain, oldest first
+	trouble   string                          // why the last reading failed; "" is none
+	ended     bool                            // a replay came to its end
 
 	mode       mode
 	sort       column
@@ -50,7 +51,7 @@ type Model struct {
 
 // New is a view of nothing yet, 80×24.
 func New(rules report.Thresholds, delay time.Duration) *Model {
-	return &Model{rules: rules, width: 80, height: 24, delay: delay, past: map[string][]float64{}, sort: columnNamed("current")}
+	return &Model{rules: rules, width: 80, height: 24, delay: delay, past: map[string][]opt.Value[float64]{}, sort: columnNamed("current")}
 }
 
 // Resize tells the size of the terminal.
@@ -70,8 +71,11 @@ func (m *Model) Add(s xen.Snapshot) {
 	seen := map[string]bool{}
 	for _, r := range m.rowsOf() {
 		seen[r.key] = true
-		kib, _ := r.Current.Get()
-		m.past[r.key] = append(m.past[r.key], float64(kib))
+		var reading opt.Value[float64]
+		if kib, ok := r.Current.Get(); ok {
+			reading = opt.Of(float64(kib))
+		}
+		m.past[r.key] = append(m.past[r.key], reading)
 		if over := len(m.past[r.key]) - memory; over > 0 {
 			m.past[r.key] = m.past[r.key][over:]
 		}

@@ -16,7 +16,7 @@ type row struct {
 	cpu     opt.Value[float64] // of one processor, between two readings
 	vcpus   opt.Value[int]
 	cpuTime opt.Value[time.Duration]
-	past    []float64
+	past    []opt.Value[float64]
 	why     string
 }
 

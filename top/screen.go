@@ -249,7 +249,7 @@ func (m *Model) oneDomain() []Line {
 	}
 	add("Memory: now %s M, maximum %s M, gave back %s M, room for puts %s M, toolstack target %s M",
 		mib(r.Current), mib(r.Maximum), mib(r.Reclaimed), mib(r.RoomForPuts), mib(r.Target))
-	add("Over time, up to %s M: %s", mib(highest(r.past)), spark(r.past, max(min(memory, m.width-30), 1)))
+	add("Over time, up to %s M: %s", mib(opt.Of(units.KiB(highest(r.past)))), spark(r.past, max(min(memory, m.width-30), 1)))
 	if r.Client == nil {
 		add("tmem: not a client")
 	} else {
@@ -268,13 +268,6 @@ func (m *Model) oneDomain() []Line {
 		}
 	}
 	return lines
-}
-
-func highest(past []float64) opt.Value[units.KiB] {
-	if len(past) == 0 {
-		return opt.Value[units.KiB]{}
-	}
-	return opt.Of(units.KiB(slices.Max(past)))
 }
 
 // footer is the last line.
