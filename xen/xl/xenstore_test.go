@@ -71,7 +71,7 @@ func TestGuestMemory(t *testing.T) {
 		{"not a number", nil, map[string]string{"meminfo_total": "10", "meminfo_free": "-1"}, opt.Value[xen.GuestMemory]{}},
 		{"too large", nil, map[string]string{"meminfo_free": "99999999999999"}, opt.Value[xen.GuestMemory]{}},
 		{"total alone", nil, map[string]string{"meminfo_total": "10"}, opt.Value[xen.GuestMemory]{}},
-		{"Qubes", map[string]string{"meminfo": meminfo}, nil, opt.Of(xen.GuestMemory{Total: opt.Of[units.KiB](407444), Used: opt.Of[units.KiB](253972), Path: "memory/meminfo"})},
+		{"Qubes", map[string]string{"meminfo": meminfo}, nil, opt.Of(xen.GuestMemory{Total: opt.Of[units.KiB](407444), Used: opt.Of[units.KiB](253972), SwapFree: opt.Of[units.KiB](1048000), Path: "memory/meminfo"})},
 		{"Qubes, one number", map[string]string{"meminfo": "253972"}, nil, opt.Of(xen.GuestMemory{Used: opt.Of[units.KiB](253972), Path: "memory/meminfo"})},
 		{"Qubes, nonsense", map[string]string{"meminfo": `MemTotal: 1 kB\nMemFree: 5 kB\n`}, nil, opt.Value[xen.GuestMemory]{}},
 		{"both", map[string]string{"meminfo": "253972"}, map[string]string{"meminfo_total": "10", "meminfo_free": "9"}, opt.Of(xen.GuestMemory{Used: opt.Of[units.KiB](253972), Path: "memory/meminfo"})},
