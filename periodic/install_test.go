@@ -19,7 +19,7 @@ import (
 )
 
 // machine is a running system with these folders, and what systemctl was asked.
-func machine(t testing.TB, folders ...string) (Machine, *runtest.Fake) {
+func machine(t *testing.T, folders ...string) (Machine, *runtest.Fake) {
 	t.Helper()
 	root := hostfs.Root(t.TempDir())
 	for _, f := range append(folders, "/var/lib") {

@@ -7,7 +7,7 @@ package periodic
 import (
 	"fmt"
 	"path"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -92,7 +92,7 @@ func (o Options) arguments() []string {
 	if o.Out != "" {
 		args = append(args, "--out", o.Out)
 		if o.Keep != DefaultKeep {
-			args = append(args, "--keep", fmt.Sprint(o.Keep))
+			args = append(args, "--keep", strconv.Itoa(o.Keep))
 		}
 	}
 	return args
@@ -129,12 +129,5 @@ func timesOf(every time.Duration) (times, error) {
 
 // paces are the times that can be kept.
 func paces() []string {
-	var out []string
-	for _, m := range []int{1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30} {
-		out = append(out, fmt.Sprintf("%dm", m))
-	}
-	for _, h := range []int{1, 2, 3, 4, 6, 8, 12, 24, 168} {
-		out = append(out, fmt.Sprintf("%dh", h))
-	}
-	return slices.Clip(out)
+	return strings.Fields("1m 2m 3m 4m 5m 6m 10m 12m 15m 20m 30m 1h 2h 3h 4h 6h 8h 12h 24h 168h")
 }
