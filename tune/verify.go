@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -193,8 +194,11 @@ func figure(x opt.Value[float64]) string {
 	if !ok {
 		return "not known"
 	}
-	return strconv.FormatFloat(f, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(f*1000)/1000, 'f', -1, 64)
 }
+
+// Showing is the figure that will show whether it helped: "current_kib, 131072 now".
+func (a Advice) Showing() string { return string(a.Gauge) + ", " + figure(a.Was) + " now" }
 
 // Verify compares what was measured before with what is measured now. A difference
 // of less than a tenth is none.

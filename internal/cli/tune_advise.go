@@ -182,7 +182,7 @@ func (t *tuneRun) showAdvice(out adviceGiven) error {
 	for _, a := range out.Advice {
 		doc = append(
 			doc, render.Heading{Level: 2, Text: a.Domain.String() + ": " + a.What},
-			render.Fields{{Label: "seen", Text: a.Seen}, {Label: "should bring", Text: a.Brings}, {Label: "sure", Text: string(a.Sure)}, {Label: "will show", Text: gaugeText(a)}},
+			render.Fields{{Label: "seen", Text: a.Seen}, {Label: "should bring", Text: a.Brings}, {Label: "sure", Text: string(a.Sure)}, {Label: "will show", Text: a.Showing()}},
 		)
 		var lines render.Bullets
 		for _, call := range a.Calls {
@@ -194,13 +194,6 @@ func (t *tuneRun) showAdvice(out adviceGiven) error {
 		doc = append(doc, lines)
 	}
 	return render.Text(t.env.Stdout, doc, render.Options{Width: t.env.Width, Color: t.env.Terminal && !t.env.NoColor})
-}
-
-func gaugeText(a tune.Advice) string {
-	if was, ok := a.Was.Get(); ok {
-		return fmt.Sprintf("%s, %.4g now", a.Gauge, was)
-	}
-	return string(a.Gauge) + ", not known now"
 }
 
 // applyAdvice does what xtm can do, and keeps the figures.
