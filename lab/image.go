@@ -18,7 +18,7 @@ import (
 var assets embed.FS
 
 // baseVersion rises when the same packages have to give another image.
-const baseVersion = "1"
+const baseVersion = "2"
 
 // base is what is made once of Debian's packages and reused while they stay
 // the same.
@@ -116,7 +116,8 @@ func fillBase(ctx context.Context, tree, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(mods, filepath.Join(dir, "modules")); err != nil {
+	// The root keeps them too: modprobe looks there.
+	if err := os.CopyFS(filepath.Join(dir, "modules"), os.DirFS(mods)); err != nil {
 		return err
 	}
 	if err := copyFile(filepath.Join(tree, "bin/busybox"), filepath.Join(dir, "busybox"), 0o755); err != nil {

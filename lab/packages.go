@@ -123,7 +123,8 @@ var dropped = []string{
 // moduleDirs are where the kernel modules are that Dom0 and guests need, and
 // whatever those depend on.
 var moduleDirs = []string{
-	"arch/x86/crypto", "block", "crypto", "lib", "drivers/ata", "drivers/block", "drivers/scsi", "drivers/xen", "fs/ext4", "fs/jbd2", "fs/mbcache",
+	"arch/x86/crypto", "block", "crypto", "lib", "drivers/ata", "drivers/block", "drivers/net/ethernet/intel/e1000e", "drivers/pci",
+	"drivers/scsi", "drivers/xen", "fs/ext4", "fs/jbd2", "fs/mbcache",
 }
 
 // keep tells whether a file of a package goes into the root. libvirtd gets no
