@@ -208,6 +208,10 @@ func (r *buildReport) advance(e build.Event) {
 	if now := r.env.Now(); now.Sub(r.said) >= every && e.Done > 0 {
 		r.said = now
 		rate := float64(e.Done) / max(e.Elapsed.Seconds(), 1)
+		if e.Done >= e.Expected { // the guess was too low
+			r.line("  %s objects, %.1f a second", units.Group(e.Done), rate)
+			return
+		}
 		left := time.Duration(float64(e.Expected-e.Done) / rate * float64(time.Second))
 		r.line("  %s of about %s objects, %.1f a second, about %s left", units.Group(e.Done), units.Group(e.Expected), rate, render.Duration(left.Round(time.Second)))
 	}
