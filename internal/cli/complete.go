@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"xtm/hwprofile"
 	"xtm/kernelbuild"
 	"xtm/report/layout"
 )
@@ -21,8 +22,8 @@ const completeWord = "__complete"
 // takes a file or a text of the user's.
 func values(name string) []string {
 	switch name {
-	case "format":
-		return []string{"table", "json", "csv", "markdown"}
+	case "force":
+		return hwprofile.Guards()
 	case "units":
 		return []string{"auto", "pages", "KiB", "MiB", "GiB"}
 	case "sort":
@@ -31,6 +32,8 @@ func values(name string) []string {
 		return []string{"auto", "host", "guest"}
 	case "source", "from":
 		return []string{"auto", "hypercall", "xl", "libvirt"}
+	case "via":
+		return []string{"auto", "hypercall", "xl"}
 	case "scheduler":
 		return []string{"systemd", "cron"}
 	case "periodic":
@@ -41,8 +44,6 @@ func values(name string) []string {
 		return kernelbuild.Profiles()
 	case "compressor":
 		return []string{"none", "zstd", "gzip", "xz"}
-	case "via":
-		return []string{"auto", "hypercall", "xl"}
 	case "completion":
 		return []string{"bash", "zsh", "fish"}
 	}
@@ -70,6 +71,9 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 	case isFlag(previous) && takesValue(flags, strings.TrimLeft(previous, "-")):
 		if word := strings.TrimLeft(previous, "-"); !takesFile(flags, word) {
 			out = values(word)
+			if word == "format" {
+				out = formats(flags)
+			}
 		}
 	case strings.HasPrefix(last, "-"):
 		for _, f := range flags {
@@ -105,6 +109,17 @@ func takesFile(flags []cli.Flag, name string) bool {
 		}
 	}
 	return false
+}
+
+// formats are those of a command, of which the help of its flag is the list:
+// "table, json or csv".
+func formats(flags []cli.Flag) []string {
+	for _, f := range flags {
+		if s, ok := f.(*cli.StringFlag); ok && s.Name == "format" {
+			return strings.Split(strings.ReplaceAll(s.Usage, " or ", ", "), ", ")
+		}
+	}
+	return nil
 }
 
 func lastOf(words []string) string {
