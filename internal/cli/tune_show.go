@@ -18,8 +18,8 @@ func tuneShowCommand(env Env) *cli.Command {
 		Name:      "show",
 		Usage:     "show what is set for each tmem client",
 		ArgsUsage: " ",
-		Description: `A weight is not what its name says: Xen's test of it is the wrong way round in every release
-that was read, see docs/tune.md. Shared pools are shown and never touched: their authorisation
+		Description: `A weight is not what its name says: Xen's test of it is the wrong way round in every source
+tree that was read, see docs/tune.md. Shared pools are shown and never touched: their authorisation
 is no barrier before Xen 4.9, and with them a 4.5 host can crash.
 
    xtm tune show
