@@ -367,7 +367,7 @@ func TestParseChange(t *testing.T) {
 	}
 }
 
-// The fake's own rule is Xen's: with it a small weight does not help a client.
+// A weight that is set is explained, and a sum that Xen cannot hold is named.
 func TestWeightNotes(t *testing.T) {
 	f := newFake(t, "4.12.4", "hypercall")
 	s := f.look(t, nil)

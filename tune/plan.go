@@ -158,11 +158,10 @@ func (s Seen) dedups() bool {
 }
 
 // noteWeights says what Xen really does with the weights as they will be. Its
-// test for "over quota" holds when a client has less than the share of its
-// weight (client_over_quota and tmem_evict in xen/common/tmem.c,
-// the same in trees of 4.0–4.3, 4.4–4.5 and 4.8–4.12), so a
-// client under pressure gives up its own pages first the larger its weight is.
-// Only clients with a weight are tested.
+// test for "over quota" holds when a client has less than the share of its weight
+// (client_over_quota and tmem_evict in xen/common/tmem.c, the same in trees of
+// 4.0–4.3, 4.4–4.5 and 4.8–4.12), so that a client gives up its own pages first
+// the larger its weight is. Only clients with a weight are tested.
 func (s Seen) noteWeights(p *Plan) {
 	weights := map[units.DomID]uint32{}
 	for _, d := range s.Domains {
