@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,9 +176,10 @@ func TestOneReading(t *testing.T) {
 // its answer, and readings do not pile up.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls, release := 0, make(chan struct{})
+		var calls atomic.Int32
+		release := make(chan struct{})
 		e := exporter.New(source(func(context.Context) (xen.Snapshot, error) {
-			calls++
+			calls.Add(1)
 			<-release // heeds no context
 			return xen.Snapshot{}, errors.New("too late")
 		}), exporter.Options{SourceName: "libvirt", Timeout: 4 * time.Second})
@@ -194,8 +196,8 @@ func TestDeadline(t *testing.T) {
 				t.Errorf("of a host that does not answer:\n%s", text)
 			}
 		}
-		if calls != 1 {
-			t.Errorf("%d readings under way", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d readings under way", n)
 		}
 		close(release)
 		synctest.Wait()
