@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"xtm/capture"
 	"xtm/internal/cause"
@@ -21,6 +22,8 @@ type autoSource struct {
 	// without is why hypercalls do not work; nil as long as they do, and where
 	// there never were any.
 	without error
+	// tried, where set, is told of each attempt and how long it took.
+	tried func(source string, took time.Duration, err error)
 }
 
 // Snapshot says in a gap why xl was used. Its error is xl's.
@@ -28,16 +31,20 @@ func (s *autoSource) Snapshot(ctx context.Context) (xen.Snapshot, error) {
 	var part xen.Snapshot
 	if s.seams.Calls != nil && s.without == nil {
 		w := &watched{calls: s.seams.Calls, store: s.seams.Store}
+		begin := time.Now()
 		snap, err := hypercall.New(w, w.asStore(), s.seams.Files).Snapshot(ctx)
 		if err == nil {
 			part, err = snap, w.lacks
 		}
+		s.tell("hypercall", begin, err)
 		if err == nil || ctx.Err() != nil {
 			return snap, err
 		}
 		s.without = err
 	}
+	begin := time.Now()
 	snap, err := xl.New(s.seams.Run, s.seams.Files).Snapshot(ctx)
+	s.tell("xl", begin, err)
 	switch {
 	case s.without == nil:
 		return snap, err
@@ -51,6 +58,12 @@ func (s *autoSource) Snapshot(ctx context.Context) (xen.Snapshot, error) {
 	g.Why += "; xl was asked instead"
 	snap.Gaps = append(snap.Gaps, g)
 	return snap, nil
+}
+
+func (s *autoSource) tell(source string, begin time.Time, err error) {
+	if s.tried != nil {
+		s.tried(source, time.Since(begin), err)
+	}
 }
 
 // neither is the error where xl and hypercalls failed; the kind is xl's.

@@ -69,6 +69,7 @@ func Run(ctx context.Context, env Env) int {
 			reportCommand(env),
 			historyCommand(env),
 			topCommand(env),
+			exporterCommand(env),
 			periodicCommand(env),
 			detectCommand(env),
 			captureCommand(env),
