@@ -38,7 +38,7 @@ for, and with 4 where it cannot be; then nothing was built.
 			&cli.StringFlag{Name: "user", Usage: "as root: build as this `USER` (default: " + buildUser + ", where there is one)"},
 			&cli.StringFlag{Name: "chroot", Usage: "build in another Debian: a folder that has one, or a release such as `SUITE` bullseye", TakesFile: true},
 			&cli.StringFlag{Name: "mirror", Usage: "with --chroot SUITE: take it from this `URL`"},
-			&cli.BoolFlag{Name: "in-chroot", Hidden: true},
+			&cli.StringFlag{Name: "in-chroot", Hidden: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and stop"},
 		),
 		Action: func(c *cli.Context) error {
@@ -59,6 +59,7 @@ for, and with 4 where it cannot be; then nothing was built.
 			if err != nil {
 				return err
 			}
+			j.Chroot = c.String("in-chroot")
 			r := &buildReport{env: env, begin: env.Now()}
 			j.Report = r.event
 			record, err := j.Build(c.Context)
@@ -66,7 +67,7 @@ for, and with 4 where it cannot be; then nothing was built.
 			if err != nil {
 				return explainBuild(env, j.Dir, err)
 			}
-			if c.Bool("in-chroot") {
+			if j.Chroot != "" {
 				return nil // who started it shows the record
 			}
 			return showRecord(env, j.Dir, record)

@@ -63,7 +63,7 @@ func buildInChroot(c *cli.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"kernel", "build", "--target", target, "--dir", j.Dir, "--in-chroot"}
+	args := []string{"kernel", "build", "--target", target, "--dir", j.Dir, "--in-chroot", c.String("chroot")}
 	if j.Options.Source != "" {
 		args = append(args, "--source", j.Options.Source)
 		ch.Share = append(ch.Share, j.Options.Source)

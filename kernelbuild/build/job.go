@@ -24,6 +24,8 @@ type Job struct {
 	Options kernelbuild.Options
 	// Export is the machine that the kernel is for.
 	Export kernelbuild.Export
+	// Chroot is the other Debian that this runs in, for the record; "" for none.
+	Chroot string
 	Now    func() time.Time
 	// Client fetches from an archive of old versions.
 	Client *http.Client
@@ -157,6 +159,7 @@ func (j Job) Build(ctx context.Context) (kernelbuild.Record, error) {
 		return kernelbuild.Record{}, err
 	}
 	s.record = kernelbuild.Record{Schema: kernelbuild.RecordSchema, State: kernelbuild.Building, Target: j.Export.Target}
+	s.record.Inputs.Chroot = j.Chroot
 	chain := ""
 	for _, st := range steps() {
 		if chain, err = s.step(ctx, st, chain); err != nil {
