@@ -17,7 +17,7 @@ run: build ## a report from a recorded host
 	@./$(BIN) report --demo
 
 # What the tests run beside Go, by Debian's package names.
-TEST_DEPS := tmux python3 kmod chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
+TEST_DEPS := systemd util-linux tmux python3 kmod chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
 KERNEL_DEPS := build-essential flex bison bc libelf-dev libssl-dev rsync kmod cpio ccache
 LAB_DEPS := qemu-system-x86 e2fsprogs xz-utils
 
