@@ -66,3 +66,27 @@ same "xl's list" "" "$(xl pci-assignable-list)"
 exits 0 xtm detect passthrough --format json $card
 jq -S .commands out >after
 jq -S .commands answer.json | diff - after || fail "the lines are others than before"
+
+# At boot both modules are loaded anew: the lines let pciback come first. There
+# is no initramfs here that update-initramfs could make.
+rmmod e1000e xen-pciback
+cp /etc/initramfs-tools/modules modules.before
+printf '#!/bin/sh\n' >/usr/sbin/update-initramfs
+chmod +x /usr/sbin/update-initramfs
+. ./hide
+cat /etc/modprobe.d/xtm-pciback.conf /etc/initramfs-tools/modules
+modprobe e1000e
+same "the driver after a boot" pciback "$(driver)"
+same "the driver of the other card" e1000e "$(basename "$(readlink /sys/bus/pci/devices/0000:00:19.0/driver)")"
+. ./hide_undo
+rmmod e1000e xen-pciback
+modprobe e1000e
+same "the driver after the undo" e1000e "$(driver)"
+cmp modules.before /etc/initramfs-tools/modules || fail "the undo left something"
+[ ! -e /etc/modprobe.d/xtm-pciback.conf ] || fail "the undo left its file"
+
+# A driver that has the device already keeps it, whatever the module is told:
+# why no line is printed for drivers that are part of the kernel.
+modprobe xen-pciback "hide=($card)"
+same "the driver that came first" e1000e "$(driver)"
+rmmod xen-pciback
