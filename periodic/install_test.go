@@ -106,7 +106,9 @@ func TestUndoneExactly(t *testing.T) {
 				"systemctl is-active --quiet xtm-periodic.timer, systemctl stop xtm-periodic.timer, systemctl daemon-reload",
 		},
 		{
-			"timer, no wants folder", []string{"/etc/systemd/system", "/run/systemd/system"}, func(o *Options) { o.MailTo, o.Every = []string{"root"}, 24*time.Hour },
+			"timer, no wants folder",
+			[]string{"/etc/systemd/system", "/run/systemd/system"},
+			func(o *Options) { o.MailTo, o.Every = []string{"root"}, 24*time.Hour },
 			"systemctl daemon-reload, systemctl restart xtm-periodic.timer, systemctl is-active --quiet xtm-periodic.timer, " +
 				"systemctl is-active --quiet xtm-periodic.timer, systemctl stop xtm-periodic.timer, systemctl daemon-reload",
 		},

@@ -119,7 +119,7 @@ func counter(now, was xen.Count, span time.Duration) Counter {
 	c := Counter{Total: now}
 	if rise := opt.Both(now, was, func(n, w int64) int64 { return n - w }); rise.Has() && rise.Or(0) >= 0 && span > 0 {
 		c.Interval = rise
-		c.PerSecond = opt.Of(round(float64(rise.Or(0))/span.Seconds(), 3))
+		c.PerSecond = opt.Of(milli(float64(rise.Or(0)) / span.Seconds()))
 	}
 	return c
 }
@@ -148,15 +148,13 @@ func add(a, b xen.Count) xen.Count {
 func addCounters(a, b Counter) Counter {
 	s := Counter{Total: add(a.Total, b.Total), Interval: add(a.Interval, b.Interval)}
 	if a.PerSecond.Has() || b.PerSecond.Has() {
-		s.PerSecond = opt.Of(round(a.PerSecond.Or(0)+b.PerSecond.Or(0), 3))
+		s.PerSecond = opt.Of(milli(a.PerSecond.Or(0) + b.PerSecond.Or(0)))
 	}
 	return s
 }
 
-func round(x float64, digits int) float64 {
-	p := math.Pow10(digits)
-	return math.Round(x*p) / p
-}
+// milli rounds to three decimals.
+func milli(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // pagesKiB converts a count of pages.
 func pagesKiB(c xen.Count) opt.Value[units.KiB] {

@@ -12,7 +12,7 @@ func (t *tally) counter(total, rise xen.Count, compared bool, span time.Duration
 	c := Counter{Total: total}
 	if compared && rise.Has() {
 		c.Interval = rise
-		c.PerSecond = opt.Of(round(float64(rise.Or(0))/span.Seconds(), 3))
+		c.PerSecond = opt.Of(milli(float64(rise.Or(0)) / span.Seconds()))
 	}
 	return c
 }
@@ -48,7 +48,7 @@ func NewRatio(part, whole xen.Count) Ratio { return ratio(part, whole) }
 func NewCounter(total, rise xen.Count, seconds float64) Counter {
 	c := Counter{Total: total, Interval: rise}
 	if n, ok := rise.Get(); ok && seconds > 0 {
-		c.PerSecond = opt.Of(round(float64(n)/seconds, 3))
+		c.PerSecond = opt.Of(milli(float64(n) / seconds))
 	}
 	return c
 }

@@ -29,7 +29,9 @@ func hitRateLow(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 		Verdict: finding.Warning,
 		Seen: fmt.Sprintf("hit rate %s %s, for %s held in Xen",
 			share(rate), when, kib(units.Pages(e.Pages.Or(0)).KiB())),
-		Advice: "It reads its files once. Give it a smaller weight than the others, so that their pages stay when memory is short, " +
+		// Xen's client_over_quota (common/tmem.c) is true below a client's share: a
+		// weight makes a client give its own pages first, and 0 exempts it.
+		Advice: "It reads its files once. Give it a weight of 1 and the others 0, so that it gives its own pages first when memory is short, " +
 			"or load its tmem module with cleancache=0.",
 		Evidence: []finding.Evidence{
 			count("gets found", rate.Part, "gs"), count("gets counted", rate.Whole, "gt"),

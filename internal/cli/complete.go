@@ -101,11 +101,12 @@ func complete(w io.Writer, cmds []*cli.Command, words []string) error {
 	return nil
 }
 
-// takesFile tells whether a flag wants a path, whatever its name means elsewhere.
+// takesFile tells whether a flag wants a path, whatever its name means elsewhere;
+// one that has a word for its default takes words, too.
 func takesFile(flags []cli.Flag, name string) bool {
 	for _, f := range flags {
 		if s, ok := f.(*cli.StringFlag); ok && slices.Contains(s.Names(), name) {
-			return s.TakesFile
+			return s.TakesFile && s.Value == ""
 		}
 	}
 	return false

@@ -79,7 +79,7 @@ func (o topOptions) check(env Env, timesSet bool) error {
 	}
 	for _, s := range o.sources {
 		if len(o.sources) > 1 && slices.Contains(values("source"), s) {
-			return &usageError{fmt.Sprintf("%s is a live source, and several sources are a replay", s), []string{"a replay has captures only"}}
+			return &usageError{s + " is a live source, and several sources are a replay", []string{"a replay has captures only"}}
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ func TestTopInTerminal(t *testing.T) {
 	}
 	run("-u", "new-session", "-d", "-x", "80", "-y", "24", program+" top --demo --delay 1s; echo ended with $?; sleep 600")
 	t.Cleanup(func() {
-		kill := exec.Command(tmux, "-S", socket, "kill-server") //nolint:noctx // the test's context has ended
+		kill := exec.Command(tmux, "-S", socket, "kill-server")
 		if out, err := kill.CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
