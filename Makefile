@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/xtm
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(shell $(GO) env GOPATH)/bin/golangci-lint
-FUZZTIME ?= 6s
+FUZZTIME ?= 3s
 export CGO_ENABLED ?= 0
 
 .PHONY: build run test test-deps vet race fuzz kernel-ci lab lab-shell lint bench nightly clean

@@ -13,14 +13,14 @@ import (
 // bookworm is /etc/apt/sources.list.d/debian.sources of a Debian 12 image, with
 // a disabled stanza and a folded value added.
 const bookworm = `Types: deb
-# http://snapshot.debian.org/archive/debian/20250520T000000Z
-URIs: http://deb.debian.org/debian
+# http://snapshot.example.org/archive/debian/20250520T000000Z
+URIs: http://deb.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: http://deb.example.org/debian-security
 Suites:
  bookworm-security
 Components: main
@@ -28,7 +28,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Enabled: no
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: http://deb.example.org/debian
 Suites: sid
 Components: main
 `
@@ -36,9 +36,9 @@ Components: main
 // bullseye is a sources.list as the installer of Debian 11 writes it.
 const bullseye = `# deb cdrom:[Debian GNU/Linux 11.0.0 _Bullseye_ - Official amd64 NETINST]/ bullseye main
 
-deb http://ftp.de.debian.org/debian/ bullseye main contrib
-deb-src http://ftp.de.debian.org/debian/ bullseye main contrib
-deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] http://security.debian.org/ bullseye-security main # updates
+deb http://mirror.example.org/debian/ bullseye main contrib
+deb-src http://mirror.example.org/debian/ bullseye main contrib
+deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] http://security.debian.example/ bullseye-security main # updates
 deb [trusted=yes] https://packages.example.org/apt stable main
 `
 
@@ -55,24 +55,24 @@ func TestReadSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `Types: deb deb-src
-URIs: http://ftp.de.debian.org/debian/
+URIs: http://mirror.example.org/debian/
 Suites: bullseye
 Components: main contrib
 
 Types: deb deb-src
-URIs: http://security.debian.org/
+URIs: http://security.debian.example/
 Suites: bullseye-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb deb-src
-URIs: http://deb.debian.org/debian
+URIs: http://deb.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb deb-src
-URIs: http://deb.debian.org/debian-security
+URIs: http://deb.example.org/debian-security
 Suites: bookworm-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -86,7 +86,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 	}, s.Dropped); diff != "" {
 		t.Error(diff)
 	}
-	if urls := s.URLs(); len(urls) != 5 || urls[0] != "http://ftp.de.debian.org/debian/dists/bullseye" {
+	if urls := s.URLs(); len(urls) != 5 || urls[0] != "http://mirror.example.org/debian/dists/bullseye" {
 		t.Errorf("%q", urls)
 	}
 }
@@ -95,7 +95,7 @@ func TestBadSources(t *testing.T) {
 	for text, says := range map[string]string{
 		"rpm http://x y z\n":             `x.list:1: the type "rpm"`,
 		"\ndeb [arch=amd64 http://x y\n": "x.list:2: the options do not end",
-		"deb http://deb.debian.org\n":    "x.list:1: no address and suite",
+		"deb http://deb.example.org\n":   "x.list:1: no address and suite",
 	} {
 		if _, err := ParseList("x.list", []byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)

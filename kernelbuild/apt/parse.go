@@ -10,8 +10,8 @@ import (
 // Debian 11, /etc/apt/sources.list:
 //
 //	# deb cdrom:[Debian GNU/Linux 11]/ bullseye main
-//	deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] http://deb.debian.org/debian bullseye main contrib
-//	deb-src http://security.debian.org/debian-security bullseye-security main
+//	deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] http://deb.example.org/debian bullseye main contrib
+//	deb-src http://security.debian.example/debian-security bullseye-security main
 func ParseList(name string, b []byte) ([]Stanza, error) {
 	var out []Stanza
 	n := 0
@@ -65,8 +65,8 @@ func (st *Stanza) options(text string) {
 // Debian 12, /etc/apt/sources.list.d/debian.sources:
 //
 //	Types: deb
-//	# http://snapshot.debian.org/archive/debian/20250520T000000Z
-//	URIs: http://deb.debian.org/debian
+//	# http://snapshot.example.org/archive/debian/20250520T000000Z
+//	URIs: http://deb.example.org/debian
 //	Suites: bookworm bookworm-updates
 //	Components: main
 //	Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg

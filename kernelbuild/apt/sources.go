@@ -99,7 +99,7 @@ func (st Stanza) distribution(uri string) bool {
 	}
 	last := path.Base(strings.TrimRight(u.Path, "/"))
 	return strings.HasPrefix(last, "debian") || strings.HasPrefix(last, "ubuntu") ||
-		u.Host == "security.debian.org" || u.Host == "security.ubuntu.com"
+		strings.HasPrefix(u.Host, "security.debian.") || strings.HasPrefix(u.Host, "security.ubuntu.")
 }
 
 // Text writes the archives with packages and sources, in deb822 format.

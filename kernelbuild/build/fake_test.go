@@ -79,7 +79,7 @@ func builder(aptGet func(run.Cmd) (run.Result, error)) build.Machine {
 		Files: hostfs.FromFS(fstest.MapFS{
 			"proc/meminfo":         {Data: []byte("MemTotal: 8000000 kB\nMemAvailable: 8000000 kB\n")},
 			"usr/bin/gcc":          {},
-			"etc/apt/sources.list": {Data: []byte("deb http://deb.debian.org/debian buster main\n")},
+			"etc/apt/sources.list": {Data: []byte("deb http://deb.example.org/debian buster main\n")},
 		}),
 		Run: func(ctx context.Context, c run.Cmd) (run.Result, error) {
 			answer := func(text string) (run.Result, error) { return run.Result{Stdout: []byte(text)}, nil }
@@ -101,7 +101,7 @@ func builder(aptGet func(run.Cmd) (run.Result, error)) build.Machine {
 			case c.Name == "apt-get" && aptGet != nil:
 				return aptGet(c)
 			case c.Name == "apt-get":
-				return run.Result{ExitCode: 100, Stderr: []byte("E: Temporary failure resolving 'deb.debian.org'")}, nil
+				return run.Result{ExitCode: 100, Stderr: []byte("E: Temporary failure resolving 'deb.example.org'")}, nil
 			}
 			return real(ctx, c)
 		},

@@ -72,7 +72,7 @@ func apt(t *testing.T, calls *[]string, deb string, source []string) func(run.Cm
 		*calls = append(*calls, strings.Join(c.Args[3:], " "))
 		files := map[string][]string{"download": {deb}, "source": source}[c.Args[3]]
 		if c.Args[3] != "update" && (len(files) == 0 || files[0] == "") {
-			return run.Result{ExitCode: 100, Stderr: []byte("E: Failed to fetch http://deb.debian.org/x  404  Not Found")}, nil
+			return run.Result{ExitCode: 100, Stderr: []byte("E: Failed to fetch http://deb.example.org/x  404  Not Found")}, nil
 		}
 		for _, f := range files {
 			write(t, filepath.Join(c.Dir, filepath.Base(f)), read(t, f))
@@ -163,7 +163,7 @@ func TestNoWayToTheSource(t *testing.T) {
 	j := job(t, "")
 	_, err := j.Build(t.Context())
 	for _, want := range []string{
-		"linux-source: linux-source-4.19=4.19.67-2: ", "deb-src: linux=4.19.67-2: ", "http://deb.debian.org/debian/dists/buster",
+		"linux-source: linux-source-4.19=4.19.67-2: ", "deb-src: linux=4.19.67-2: ", "http://deb.example.org/debian/dists/buster",
 		"Temporary failure resolving", "snapshot: no archive of old versions was named",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -313,7 +313,7 @@ func rank(name string) int {
 
 // offers lists the versions of a package that apt knows.
 //
-//	linux-source-6.1 | 6.1.192-2 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+//	linux-source-6.1 | 6.1.192-2 | http://deb.example.org/debian-security bookworm-security/main amd64 Packages
 func (m Machine) offers(ctx context.Context, name string) []string {
 	if name == "" {
 		return nil
