@@ -8,58 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"xtm/internal/needs"
 )
 
 // packages are what a libvirtd with its test driver needs beside a plain Debian.
 // They are unpacked, never installed: an installed libvirtd would start.
 var packages = []string{"libvirt-daemon", "libvirt0", "libssh-4"}
-
-// unpacked is a folder with the packages in it.
-var unpacked = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	root := filepath.Join(cache, "xtm-test", "libvirt")
-	if _, err := os.Stat(filepath.Join(root, "usr/sbin/libvirtd")); err == nil {
-		return root, nil
-	}
-	tmp := root + ".partial"
-	if err := os.RemoveAll(tmp); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	run := func(name string, args ...string) error {
-		c := exec.CommandContext(ctx, name, args...)
-		c.Dir = tmp
-		if out, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", c, err, bytes.TrimSpace(out))
-		}
-		return nil
-	}
-	if err := run("apt-get", append([]string{"download"}, packages...)...); err != nil {
-		return "", err
-	}
-	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
-	if err != nil {
-		return "", err
-	}
-	for _, d := range debs {
-		if err := run("dpkg-deb", "-x", d, "."); err != nil {
-			return "", err
-		}
-	}
-	return root, os.Rename(tmp, root)
-})
 
 // daemon is a libvirtd of the test's own, with no driver but the test driver.
 type daemon struct {
@@ -71,10 +29,7 @@ type daemon struct {
 
 func startDaemon(t *testing.T) *daemon {
 	t.Helper()
-	root, err := unpacked()
-	if err != nil {
-		lacking(t, fmt.Sprintf("no libvirtd: %s could not be fetched: %v", strings.Join(packages, ", "), err))
-	}
+	root := needs.Unpacked(t, packages...)
 	dir, err := os.MkdirTemp("", "xtm") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +63,7 @@ func startDaemon(t *testing.T) *daemon {
 		}
 		select {
 		case <-d.gone:
-			lacking(t, fmt.Sprintf("libvirtd does not run here: %s", d.log))
+			needs.Unmet(t, "libvirtd does not run here: %s", d.log)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -124,13 +79,4 @@ func (d *daemon) kill() {
 
 func (d *daemon) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
-}
-
-// lacking ends a test that cannot run here.
-func lacking(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("XTM_TEST_ALL") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
