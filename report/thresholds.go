@@ -1,13 +1,13 @@
 package report
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
+	"xtm/internal/toml"
 )
 
 // Threshold is one rule's line between good and not.
@@ -104,12 +104,11 @@ func ParseThresholds(text []byte) (Thresholds, error) {
 		Hold      *string  `toml:"hold"`
 	}
 	var file map[string]section
-	dec := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
-		return nil, fmt.Errorf("parse thresholds: %w", tomlError(err))
+	if err := toml.Decode(text, &file); err != nil {
+		return nil, fmt.Errorf("parse thresholds: %w", err)
 	}
 	out := DefaultThresholds()
-	for _, name := range sortedKeys(file) {
+	for _, name := range slices.Sorted(maps.Keys(file)) {
 		i := slices.IndexFunc(out, func(t Threshold) bool { return t.Check == name })
 		if i < 0 {
 			return nil, fmt.Errorf("parse thresholds: no check is called %q; there are %s", name, strings.Join(out.names(), ", "))
@@ -144,27 +143,4 @@ func (t Thresholds) names() []string {
 		out = append(out, x.Check)
 	}
 	return out
-}
-
-// tomlError says where: the library keeps line and column apart.
-func tomlError(err error) error {
-	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
-		e := unknown.Errors[0]
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: nothing is called %q here", line, column, strings.Join(e.Key(), "."))
-	}
-	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: %w", line, column, err)
-	}
-	return err
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

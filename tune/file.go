@@ -1,7 +1,6 @@
 package tune
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,12 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"xtm/internal/atomicfile"
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
+	"xtm/internal/toml"
 )
 
 // Entry is what one section of a settings file wants.
@@ -62,8 +60,8 @@ func ParseSettings(text []byte) ([]Entry, error) {
 			Compress *bool  `toml:"compress"`
 		} `toml:"domain"`
 	}
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&file); err != nil {
-		return nil, fmt.Errorf("parse settings: %w", tomlError(err))
+	if err := toml.Decode(text, &file); err != nil {
+		return nil, fmt.Errorf("parse settings: %w", err)
 	}
 	out := make([]Entry, 0, len(file.Domain))
 	for i, d := range file.Domain {
@@ -95,19 +93,6 @@ func ParseSettings(text []byte) ([]Entry, error) {
 		return nil, errors.New("parse settings: no [[domain]] section")
 	}
 	return out, nil
-}
-
-// tomlError says where: the library keeps line and column apart.
-func tomlError(err error) error {
-	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
-		line, column := unknown.Errors[0].Position()
-		return fmt.Errorf("line %d, column %d: nothing is called %q here", line, column, strings.Join(unknown.Errors[0].Key(), "."))
-	}
-	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: %w", line, column, err)
-	}
-	return err
 }
 
 // SetByFile plans what a settings file wants of the domains that are there. A

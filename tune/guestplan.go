@@ -7,10 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"xtm/guest"
 	"xtm/internal/finding"
+	"xtm/internal/toml"
 	"xtm/internal/units"
 )
 
@@ -79,8 +78,8 @@ func ParseGuestWords(words []string) (map[string]string, error) {
 //	selfballoon_reserved_mb = 64
 func ParseGuestFile(text []byte) (map[string]string, error) {
 	var file map[string]any
-	if err := toml.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("parse tunables: %w", tomlError(err))
+	if err := toml.Decode(text, &file); err != nil {
+		return nil, fmt.Errorf("parse tunables: %w", err)
 	}
 	out := map[string]string{}
 	for name, v := range file {

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"xtm/internal/hostfs"
+	"xtm/internal/toml"
 )
 
 // Path is where the file is looked for.
@@ -75,9 +73,8 @@ max_size = "1GiB"    # the oldest goes before the file grows beyond
 //	max_size = "256MiB"
 func Parse(text []byte) (Config, error) {
 	c := Default()
-	dec := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
-		return Config{}, where(err)
+	if err := toml.Decode(text, &c); err != nil {
+		return Config{}, err
 	}
 	h := c.History
 	switch {
@@ -87,18 +84,4 @@ func Parse(text []byte) (Config, error) {
 		return Config{}, fmt.Errorf("history: hours (%s) are kept shorter than snapshots (%s)", h.Hours, h.Snapshots)
 	}
 	return c, nil
-}
-
-// where puts line and column, which the library keeps apart, into the error.
-func where(err error) error {
-	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
-		e := unknown.Errors[0]
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: nothing is called %q here", line, column, strings.Join(e.Key(), "."))
-	}
-	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: %w", line, column, err)
-	}
-	return err
 }
