@@ -7,43 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"xtm/internal/cause"
+	"xtm/internal/crashtest"
 	"xtm/internal/hostfs"
-	"xtm/internal/needs"
 	"xtm/internal/opt"
-	"xtm/internal/run"
 	"xtm/internal/units"
 	"xtm/xen"
 	"xtm/xen/tmem"
 )
 
 // A child of this test binary freezes and thaws domains of a hypervisor that is
-// a folder, and strace ends it with SIGKILL as it enters its first, second, …
-// file-system call. The product has no hook for it.
-const childEnv = "XTM_TUNE_CHILD"
-
-// Calls are counted for each thread.
-func init() { runtime.LockOSThread() }
-
+// a folder.
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "" {
-		os.Exit(m.Run())
-	}
-	_, _ = os.Stat("/begin")
-	err := works[os.Getenv(childEnv)](hostfs.Root(os.Args[1]))
-	_, _ = os.Stat("/end")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	crashtest.Main(m, func(verb string, args []string) error { return works[verb](hostfs.Root(args[0])) })
 }
 
 // folder is a hypervisor in which a domain is frozen when there is a file of its
@@ -147,74 +127,6 @@ func freezeAndThaw(root hostfs.Root) error {
 	return nil
 }
 
-const fileCalls = "openat,mkdirat,chmod,fchmod,fchmodat,fchown,flistxattr,fgetxattr,fsetxattr,flock,write,fsync,renameat,renameat2,unlinkat"
-
-// A call in strace's log: process, name, arguments.
-var callLine = regexp.MustCompile(`^(\d+) +([a-z0-9]+)\((.*)`)
-
-// point is one call of the child: the nth of its name in its thread.
-type point struct {
-	call string
-	n    int
-	line string
-}
-
-func trace(t *testing.T, work, root string, options ...string) (log string, stderr []byte) {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "strace")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := run.New(os.Environ())(t.Context(), run.Cmd{
-		Name: "strace",
-		Args: append(append([]string{"-f", "-o", out, "-e", "trace=newfstatat," + fileCalls}, options...), exe, root),
-		Env:  []string{childEnv + "=" + work},
-	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatalf("%v: %s", err, r.Stderr)
-	}
-	return string(b), r.Stderr
-}
-
-// points lists the calls of the child, from a run that is left in peace.
-func points(t *testing.T, work string) []point {
-	t.Helper()
-	log, stderr := trace(t, work, newRoot(t))
-	thread := ""
-	for line := range strings.Lines(log) {
-		if m := callLine.FindStringSubmatch(line); m != nil && strings.Contains(m[3], `"/begin"`) {
-			thread = m[1]
-		}
-	}
-	count := map[string]int{}
-	var found []point
-	begun, ended := false, false
-	for line := range strings.Lines(log) {
-		m := callLine.FindStringSubmatch(line)
-		if m == nil || m[1] != thread {
-			continue
-		}
-		count[m[2]]++
-		switch {
-		case strings.Contains(m[3], `"/begin"`):
-			begun = true
-		case strings.Contains(m[3], `"/end"`):
-			ended = true
-		case begun && !ended:
-			found = append(found, point{m[2], count[m[2]], strings.TrimSpace(line)})
-		}
-	}
-	if !ended || len(stderr) > 0 {
-		t.Fatalf("the child did not end well: %s\n%s", stderr, log)
-	}
-	return found
-}
-
 func newRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -227,9 +139,6 @@ func newRoot(t *testing.T) string {
 // Killed at any moment, nothing stays frozen after the next run: at once, for the
 // process is gone, and where that cannot be told, after the deadline.
 func TestKilledBetweenFreezeAndThaw(t *testing.T) {
-	if _, err := run.New(os.Environ())(t.Context(), run.Cmd{Name: "strace", Args: []string{"-o", os.DevNull, "true"}}); err != nil {
-		needs.Unmet(t, "strace is needed (package strace): %v", err)
-	}
 	for work, do := range works {
 		t.Run(work, func(t *testing.T) { killAtEach(t, work, do) })
 	}
@@ -237,17 +146,12 @@ func TestKilledBetweenFreezeAndThaw(t *testing.T) {
 
 func killAtEach(t *testing.T, work string, do func(hostfs.Root) error) {
 	t.Helper()
-	all := points(t, work)
-	step := 3
-	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
-		step = 1
-	}
+	all := crashtest.Points(t, work, []string{newRoot(t)})
 	killed, leftFrozen := 0, 0
-	for i := 0; i < len(all); i += step {
-		p := all[i]
+	for i, p := range all {
 		root := newRoot(t)
-		log, _ := trace(t, work, root, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
-		if !strings.Contains(log, "killed by SIGKILL") {
+		log, _ := crashtest.Trace(t, work, []string{root}, p.Kill())
+		if !crashtest.Killed(log) {
 			continue // the runtime had fewer calls of its own this time
 		}
 		killed++
@@ -258,7 +162,7 @@ func killAtEach(t *testing.T, work string, do func(hostfs.Root) error) {
 		}
 		holds, err := Holds(k.Root)
 		if err != nil {
-			t.Fatalf("killed at %s: %v", p.line, err)
+			t.Fatalf("killed at %s: %v", p.Line, err)
 		}
 		held := map[units.DomID]bool{}
 		for _, h := range holds {
@@ -268,26 +172,26 @@ func killAtEach(t *testing.T, work string, do func(hostfs.Root) error) {
 			if s, _ := k.Control.Settings(t.Context(), d.ID); s.Frozen {
 				leftFrozen++
 				if !held[d.ID] {
-					t.Errorf("killed at %s: %s is frozen and on no record", p.line, d.Ref)
+					t.Errorf("killed at %s: %s is frozen and on no record", p.Line, d.Ref)
 				}
 			}
 		}
 		for _, e := range k.Honour(t.Context(), holds, folderDomains) {
 			if e.Err != nil {
-				t.Errorf("killed at %s, then: %v", p.line, e.Err)
+				t.Errorf("killed at %s, then: %v", p.Line, e.Err)
 			}
 		}
 		for _, d := range folderDomains {
 			if s, err := k.Control.Settings(t.Context(), d.ID); s.Frozen || err != nil {
-				t.Errorf("killed at %s: %s stays frozen, %v", p.line, d.Ref, err)
+				t.Errorf("killed at %s: %s stays frozen, %v", p.Line, d.Ref, err)
 			}
 		}
 		if holds, err := Holds(k.Root); len(holds) > 0 || err != nil {
-			t.Errorf("killed at %s: left on record: %v, %v", p.line, holds, err)
+			t.Errorf("killed at %s: left on record: %v, %v", p.Line, holds, err)
 		}
 		// The run after that does all of it.
 		if err := do(k.Root); err != nil {
-			t.Errorf("killed at %s, then again: %v", p.line, err)
+			t.Errorf("killed at %s, then again: %v", p.Line, err)
 		}
 	}
 	t.Logf("killed at %d of %d calls, a domain left frozen %d times", killed, len(all), leftFrozen)

@@ -82,21 +82,37 @@ func Trace(tb testing.TB, verb string, args []string, inject string) (log string
 	if err != nil {
 		tb.Fatal(err)
 	}
-	argv := []string{"-o", out, "-e", "trace=newfstatat," + calls}
+	argv := []string{"strace", "-o", out, "-e", "trace=newfstatat," + calls}
 	if inject != "" {
 		argv = append(argv, "-e", inject)
 	}
 	// A strace whose program was killed ends itself in the same way.
-	c := run.Cmd{Name: "strace", Args: append(append(argv, exe), args...), Env: []string{env + "=" + verb}}
-	r, err := run.New(os.Environ())(context.Background(), c)
+	stderr, failure := child(tb, verb, append(append(argv, exe), args...))
+	b, err := os.ReadFile(out)
+	if err != nil {
+		tb.Fatalf("%v: %s", failure, stderr)
+	}
+	return string(b), stderr
+}
+
+// Child has a child do a verb that ends it by itself, and returns what it said.
+func Child(tb testing.TB, verb string, args []string) (stderr []byte) {
+	tb.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stderr, _ = child(tb, verb, append([]string{exe}, args...))
+	return stderr
+}
+
+func child(tb testing.TB, verb string, argv []string) (stderr []byte, err error) {
+	tb.Helper()
+	r, err := run.New(os.Environ())(context.Background(), run.Cmd{Name: argv[0], Args: argv[1:], Env: []string{env + "=" + verb}})
 	if errors.Is(err, context.DeadlineExceeded) {
 		tb.Fatal(err)
 	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		tb.Fatalf("%v: %s", err, r.Stderr)
-	}
-	return string(b), r.Stderr
+	return r.Stderr, err
 }
 
 // Points lists the calls of a verb, from a child that is left in peace. What is

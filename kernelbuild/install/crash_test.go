@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"xtm/internal/crashtest"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
 	"xtm/internal/run"
@@ -20,28 +19,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A child of this test binary installs, confirms or removes a kernel in a root,
-// and strace ends it with SIGKILL as it enters its first, second, … file-system
-// call, or makes that call fail. The product has no hook for it.
-const childEnv = "XTM_INSTALL_CHILD"
-
-// Calls are counted for each thread, and strace follows the first one alone, so
-// that the programs that are started are left in peace.
-func init() { runtime.LockOSThread() }
-
+// A child of this test binary installs, confirms or removes a kernel in a root:
+// its arguments are the root, the folder of programs, where dpkg is to kill it
+// ("" is nowhere) and the packages.
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "" {
-		os.Exit(m.Run())
-	}
-	_, _ = os.Stat("/begin")
-	mach := fakeMachine(hostfs.Root(os.Args[1]), os.Args[2], os.Getenv("KILL_AT"))
-	err := work(context.Background(), mach, os.Getenv(childEnv), os.Args[3:])
-	_, _ = os.Stat("/end")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	crashtest.Main(m, func(verb string, args []string) error {
+		return work(context.Background(), fakeMachine(hostfs.Root(args[0]), args[1], args[2]), verb, args[3:])
+	})
 }
 
 // work is what a command does, without its questions.
@@ -60,19 +44,6 @@ func work(ctx context.Context, m Machine, verb string, debs []string) error {
 		return err
 	}
 	return errors.New("no such verb")
-}
-
-const fileCalls = "openat,mkdirat,chmod,fchmod,fchmodat,fchown,flistxattr,fgetxattr,fsetxattr,flock,write,fsync,renameat,renameat2,unlinkat"
-
-// A call in strace's log, of its only thread.
-//
-//	renameat(AT_FDCWD, "/r/etc/.xtm-tmp-1/.grub2", AT_FDCWD, "/r/etc/grub") = 0
-var callLine = regexp.MustCompile(`^([a-z0-9]+)\((.*)`)
-
-type point struct {
-	call string
-	n    int
-	line string
 }
 
 // stage is a machine in which a verb is to be done, and how to make more of it.
@@ -141,76 +112,15 @@ func (s *stage) copy(t *testing.T) hostfs.Root {
 	return hostfs.Root(to)
 }
 
-// child does the verb in a process of its own, under a program or "".
-func (s *stage) child(t *testing.T, root hostfs.Root, killAt string, under ...string) run.Result {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	argv := append(slices.Clone(under), exe, string(root), s.bin)
-	argv = append(argv, s.debs...)
-	c := run.Cmd{Name: argv[0], Args: argv[1:], Env: []string{childEnv + "=" + s.verb, "KILL_AT=" + killAt}}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	return r
+// args are those of a child that works in a copy.
+func (s *stage) args(root hostfs.Root, killAt string) []string {
+	return append([]string{string(root), s.bin, killAt}, s.debs...)
 }
 
-// trace runs a child under strace with these options and returns the log.
-func (s *stage) trace(t *testing.T, root hostfs.Root, options ...string) (log string, stderr []byte) {
+// some is every fifth point of the verb.
+func (s *stage) some(t *testing.T) []crashtest.Point {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "strace")
-	r := s.child(t, root, "", append([]string{"strace", "-o", out, "-e", "trace=newfstatat," + fileCalls}, options...)...)
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatalf("%v: %s", err, r.Stderr)
-	}
-	return string(b), r.Stderr
-}
-
-// points lists the calls between begin and end that have to do with the root.
-func (s *stage) points(t *testing.T) []point {
-	t.Helper()
-	log, stderr := s.trace(t, s.copy(t))
-	if len(stderr) > 0 {
-		t.Fatalf("%s: %s", s.verb, stderr)
-	}
-	count := map[string]int{}
-	var found []point
-	begun, ended := false, false
-	for line := range strings.Lines(log) {
-		m := callLine.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		count[m[1]]++
-		switch {
-		case strings.Contains(m[2], `"/begin"`):
-			begun = true
-		case strings.Contains(m[2], `"/end"`):
-			ended = true
-		case begun && !ended && m[1] != "newfstatat" && !strings.Contains(m[2], "O_RDONLY|O_CLOEXEC) ="):
-			found = append(found, point{m[1], count[m[1]], strings.TrimSpace(line)})
-		}
-	}
-	if !ended {
-		t.Fatalf("%s did not end:\n%s", s.verb, log)
-	}
-	return found
-}
-
-// some is every fifth point; all of them where XTM_TEST_NIGHTLY is set.
-func some(all []point) []point {
-	if os.Getenv("XTM_TEST_NIGHTLY") == "1" {
-		return all
-	}
-	var out []point
-	for i := 0; i < len(all); i += 5 {
-		out = append(out, all[i])
-	}
-	return out
+	return crashtest.Some(crashtest.Points(t, s.verb, s.args(s.copy(t), "")), 5)
 }
 
 // boots makes sure that a machine boots what it should by default, and that this
@@ -267,7 +177,6 @@ func (s *stage) mends(t *testing.T, root hostfs.Root, again bool, when string) {
 // stages are each verb for each starter that has a menu.
 func stages(t *testing.T) []*stage {
 	t.Helper()
-	needs.Program(t, "strace")
 	needs.Program(t, "dpkg-deb")
 	bin, debs := programs(t), build(t, newRelease, "1", kernelConfig)
 	var out []*stage
@@ -282,14 +191,14 @@ func stages(t *testing.T) []*stage {
 func TestKilledAtEveryStep(t *testing.T) {
 	killed := 0
 	for _, s := range stages(t) {
-		for i, p := range some(s.points(t)) {
+		for i, p := range s.some(t) {
 			root := s.copy(t)
-			log, _ := s.trace(t, root, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.n))
-			if !strings.Contains(log, "killed by SIGKILL") {
+			log, _ := crashtest.Trace(t, s.verb, s.args(root, ""), p.Kill())
+			if !crashtest.Killed(log) {
 				continue // the runtime had fewer calls of its own this time
 			}
 			killed++
-			s.mends(t, root, i%2 == 0, fmt.Sprintf("%s %s killed at %s", s.starter, s.verb, p.line))
+			s.mends(t, root, i%2 == 0, fmt.Sprintf("%s %s killed at %s", s.starter, s.verb, p.Line))
 			noLeftovers(t, root)
 		}
 	}
@@ -306,7 +215,7 @@ func TestKilledWithDpkg(t *testing.T) {
 		for _, kill := range at {
 			for _, again := range []bool{true, false} {
 				root := s.copy(t)
-				s.child(t, root, kill)
+				crashtest.Child(t, s.verb, s.args(root, kill))
 				if _, killed, err := Killed(root); err != nil || !killed {
 					t.Fatalf("%s at %s: it was not killed: %v", s.verb, kill, err)
 				}
@@ -344,15 +253,15 @@ func TestInterrupted(t *testing.T) {
 func TestFailureAtEveryStep(t *testing.T) {
 	tried := 0
 	for _, s := range stages(t) {
-		for i, p := range some(s.points(t)) {
+		for i, p := range s.some(t) {
 			errno := []string{"ENOSPC", "EROFS", "EIO"}[i%3]
 			root := s.copy(t)
-			log, stderr := s.trace(t, root, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", p.call, errno, p.n))
-			if !strings.Contains(log, "(INJECTED)") || strings.Contains(string(stderr), "fatal error: runtime:") {
+			log, stderr := crashtest.Trace(t, s.verb, s.args(root, ""), p.Fail(errno))
+			if !crashtest.Failed(log) || strings.Contains(string(stderr), "fatal error: runtime:") {
 				continue
 			}
 			tried++
-			when := fmt.Sprintf("%s %s: %s at %s, with %q", s.starter, s.verb, errno, p.line, stderr)
+			when := fmt.Sprintf("%s %s: %s at %s, with %q", s.starter, s.verb, errno, p.Line, stderr)
 			s.boots(t, root, when)
 			want := s.before
 			if len(stderr) == 0 {
