@@ -23,7 +23,7 @@ func detectCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "detect",
 		Usage:     "show what this machine is: processor, memory, devices, IOMMU",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It reads and prints, and changes nothing. As root it sees all; other users are told what is
 missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
 

@@ -13,7 +13,7 @@ func disableCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "disable-tmem",
 		Usage:     "undo what enable-tmem did, and nothing else",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It takes out the words that enable-tmem has put there, also when the files were edited in
 between, has the boot menu made again and proves that they are gone.
 

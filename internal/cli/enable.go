@@ -17,7 +17,7 @@ func enableCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "enable-tmem",
 		Usage:     "switch tmem on, on a host or in a guest, provably, or change nothing",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `Run it as root, in Dom0 and then in each guest. It shows what it will change as a diff,
 asks, backs the files up, has the boot menu made again and proves the words in it; when a
 step fails, all is restored. A guest is not allowed to shrink itself before it is proved that

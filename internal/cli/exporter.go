@@ -27,7 +27,7 @@ func exporterCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "exporter",
 		Usage:     "show this host to Prometheus",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `Run it as root in Dom0. Each scrape reads the host once; scrapes that come meanwhile share the
 reading. A figure that could not be told has no sample.
 
@@ -83,8 +83,6 @@ func (o *exporterOptions) check(c *cli.Context) error {
 	}
 	live := func(s string) bool { return slices.Contains(values("source"), s) }
 	switch {
-	case c.NArg() > 0:
-		return &usageError{msg: fmt.Sprintf("exporter takes no argument, but got %q", c.Args().First())}
 	case o.demo && c.IsSet("source"):
 		return &usageError{msg: "--demo and --source exclude each other"}
 	case o.timeout <= 0 || c.IsSet("every") && o.every <= 0:

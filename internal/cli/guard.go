@@ -18,7 +18,7 @@ func guardCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "guard",
 		Usage:     "in a guest: prove that its host has tmem, and only then let it shrink itself",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `enable-tmem installs it as a service that runs at each boot. It loads module tmem with
 selfballooning off, reads a file twice to see whether its pages come back from the host, and
 then switches selfballooning on, or off for good; with it off, the guest gets its memory back.`,
@@ -26,9 +26,6 @@ then switches selfballooning on, or off for good; with it off, the guest gets it
 			&cli.BoolFlag{Name: "no-swap", Usage: "switch it on without a swap area, too"},
 		},
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usageError{msg: fmt.Sprintf("guard takes no argument, but got %q", c.Args().First())}
-			}
 			root, ok := env.Files.(hostfs.Root)
 			if !ok {
 				return fmt.Errorf("guard: a recorded machine cannot be changed: %w", cause.ErrNotSupported)

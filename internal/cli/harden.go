@@ -45,10 +45,17 @@ func hardenBelow(parent string, cmds []*cli.Command) {
 			if err := lateFlag(path, ctx); err != nil {
 				return err
 			}
+			if c.ArgsUsage == noArgument && ctx.NArg() > 0 {
+				return &usageError{msg: fmt.Sprintf("%s takes no argument, but got %q", strings.TrimPrefix(path, "xtm "), ctx.Args().First())}
+			}
 			return act(ctx)
 		}
 	}
 }
+
+// noArgument is the ArgsUsage of a command that takes none; "" would show as
+// "[arguments...]" in its help.
+const noArgument = " "
 
 // lateFlag is the error of a flag that stands behind an argument.
 func lateFlag(path string, ctx *cli.Context) error {

@@ -146,14 +146,14 @@ func withHistory(ctx context.Context, env Env, flag string, readOnly bool, f fun
 
 func historyInfoCommand(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "info", Usage: "show what history holds and how large it is", ArgsUsage: " ",
+		Name: "info", Usage: "show what history holds and how large it is", ArgsUsage: noArgument,
 		Flags: []cli.Flag{
 			historyFlag(),
 			&cli.BoolFlag{Name: "check", Usage: "read all of it; exit with 3 when something is damaged"},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
 		},
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c, []string{"table", "json"}); err != nil {
+			if err := knownFormat(c, "table", "json"); err != nil {
 				return err
 			}
 			return withHistory(c.Context, env, c.String("history"), true, func(db *history.DB) error {
@@ -163,12 +163,9 @@ func historyInfoCommand(env Env) *cli.Command {
 	}
 }
 
-// noArguments refuses arguments and unknown formats.
-func noArguments(c *cli.Context, formats []string) error {
-	switch format := c.String("format"); {
-	case c.NArg() > 0:
-		return &usageError{msg: fmt.Sprintf("%s takes no argument, but got %q", c.Command.Name, c.Args().First())}
-	case formats != nil && !slices.Contains(formats, format):
+// knownFormat refuses other formats.
+func knownFormat(c *cli.Context, formats ...string) error {
+	if format := c.String("format"); !slices.Contains(formats, format) {
 		return &usageError{fmt.Sprintf("no format is called %q", format), []string{"formats are: " + strings.Join(formats, ", ")}}
 	}
 	return nil
@@ -238,13 +235,10 @@ func infoDocument(i checkedInfo, checked bool) render.Document {
 
 func historyVacuumCommand(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "vacuum", Usage: "apply the limits and give back what the file does not need", ArgsUsage: " ",
+		Name: "vacuum", Usage: "apply the limits and give back what the file does not need", ArgsUsage: noArgument,
 		Description: "The file is written anew, which takes as much room again while it lasts.",
 		Flags:       []cli.Flag{historyFlag()},
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c, nil); err != nil {
-				return err
-			}
 			return withHistory(c.Context, env, c.String("history"), false, func(db *history.DB) error {
 				before, err := db.Info(c.Context)
 				if err != nil {

@@ -16,7 +16,7 @@ import (
 
 func historyExportCommand(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "export", Usage: "print what was recorded, row by row, as CSV or JSON lines", ArgsUsage: " ",
+		Name: "export", Usage: "print what was recorded, row by row, as CSV or JSON lines", ArgsUsage: noArgument,
 		Description: `Rows are as they are kept: figures are those that Xen printed, sizes are in KiB and pages of
 4 KiB, an empty field was not told.
 
@@ -31,7 +31,7 @@ func historyExportCommand(env Env) *cli.Command {
 			historyFlag(),
 		),
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c, []string{"csv", "jsonl"}); err != nil {
+			if err := knownFormat(c, "csv", "jsonl"); err != nil {
 				return err
 			}
 			s, err := parseSpan(c.String("since"), c.String("until"), env.Now())

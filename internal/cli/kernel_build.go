@@ -25,7 +25,7 @@ func kernelBuildCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "build",
 		Usage:     "build the packages, from where an earlier run stopped",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It fetches the source, configures, compiles and packs, in a folder of the user's, and checks what
 came out. What was interrupted goes on when the same command is run again. Root's builds drop to
 another user first. It ends with 3 where the kernel's own configuration is not what was asked

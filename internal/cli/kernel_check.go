@@ -25,7 +25,7 @@ func kernelCheckCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "check",
 		Usage:     "show what a kernel has of what tmem needs",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It reads the kernel's configuration and changes nothing. It ends with 0 where tmem is on or one
 step away, with 3 where a kernel must be built, and with 4 where no configuration of this release
 has tmem.
@@ -40,10 +40,7 @@ has tmem.
 		},
 		Action: func(c *cli.Context) error {
 			format := c.String("format")
-			switch {
-			case c.NArg() > 0:
-				return &usageError{msg: fmt.Sprintf("check takes no argument, but got %q", c.Args().First())}
-			case !slices.Contains([]string{"table", "json"}, format):
+			if !slices.Contains([]string{"table", "json"}, format) {
 				return &usageError{fmt.Sprintf("check has no format that is called %q", format), []string{"formats are: table, json"}}
 			}
 			if path := c.String("export"); path != "" {

@@ -106,7 +106,7 @@ func kernelListCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "list",
 		Usage:     "show the kernels that are installed: running, default, next, xtm's, with tmem",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It changes nothing.
 
    xtm kernel list
@@ -116,10 +116,7 @@ func kernelListCommand(env Env) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			format := c.String("format")
-			switch {
-			case c.NArg() > 0:
-				return &usageError{msg: fmt.Sprintf("list takes no argument, but got %q", c.Args().First())}
-			case !slices.Contains([]string{"table", "json", "csv", "markdown"}, format):
+			if !slices.Contains([]string{"table", "json", "csv", "markdown"}, format) {
 				return &usageError{fmt.Sprintf("list has no format that is called %q", format), []string{"formats are: table, json, csv, markdown"}}
 			}
 			k, err := openKernel(c, env)

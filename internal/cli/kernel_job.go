@@ -44,9 +44,6 @@ func jobFlags() []cli.Flag {
 // openJob understands what plan and build are told.
 func openJob(ctx context.Context, c *cli.Context, env Env, home string) (build.Job, error) {
 	j := build.Job{Machine: build.Machine{Files: env.Files, Run: env.Run, Root: env.Root}, Now: env.Now}
-	if c.NArg() > 0 {
-		return j, &usageError{msg: fmt.Sprintf("%s takes no argument, but got %q", c.Command.Name, c.Args().First())}
-	}
 	var err error
 	o := &j.Options
 	if o.Profile, err = jobProfile(c); err != nil {

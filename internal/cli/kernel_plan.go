@@ -18,7 +18,7 @@ func kernelPlanCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "show what a build would take, and what stands in its way",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It fetches and changes nothing. It ends with 0 where the build can start, with 3 where something
 has to be put right first, and with 4 where no configuration of this kernel fulfils the wishes.
 

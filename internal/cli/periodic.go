@@ -28,7 +28,7 @@ func periodicCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "periodic",
 		Usage:     "have this host reported on again and again",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It installs a systemd timer, or a cron job where there is no systemd. Each run says in five
 lines what changed since the one before and what to do.
 
@@ -64,7 +64,7 @@ func periodicInstall(env Env) *cli.Command {
 		&cli.StringFlag{Name: "scheduler", Usage: "systemd or cron; without it the one that this machine has"},
 	)
 	return &cli.Command{
-		Name: "install", Usage: "install the timer or the cron job", ArgsUsage: " ", Flags: append(flags, installFlags()...),
+		Name: "install", Usage: "install the timer or the cron job", ArgsUsage: noArgument, Flags: append(flags, installFlags()...),
 		Description: "It shows what it will write, asks, and undoes all of it when a step fails. Run again, it changes\nwhat is different, and nothing where nothing is.",
 		Action: func(c *cli.Context) error {
 			s, err := openPeriodic(c, env)
@@ -99,7 +99,7 @@ func periodicInstall(env Env) *cli.Command {
 
 func periodicRemove(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "remove", Usage: "take away what install installed", ArgsUsage: " ", Flags: installFlags(),
+		Name: "remove", Usage: "take away what install installed", ArgsUsage: noArgument, Flags: installFlags(),
 		Description: "Reports that were kept stay.",
 		Action: func(c *cli.Context) error {
 			s, err := openPeriodic(c, env)
@@ -126,9 +126,6 @@ type periodicChange struct {
 }
 
 func openPeriodic(c *cli.Context, env Env) (*periodicChange, error) {
-	if c.NArg() > 0 {
-		return nil, &usageError{msg: fmt.Sprintf("periodic %s takes no argument, but got %q", c.Command.Name, c.Args().First())}
-	}
 	s := &periodicChange{
 		setupRun: setupRun{
 			env: env, name: "periodic " + c.Command.Name, dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), in: bufio.NewReader(noInput(env.Stdin)),
@@ -207,7 +204,7 @@ func (s *periodicChange) carryOut(ctx context.Context, plan periodic.Plan, nothi
 
 func periodicRun(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "run", Usage: "report once, as the timer or the cron job does", ArgsUsage: " ",
+		Name: "run", Usage: "report once, as the timer or the cron job does", ArgsUsage: noArgument,
 		Flags: append(deliveryFlags(),
 			&cli.StringFlag{Name: "source", Aliases: []string{"from"}, Value: "auto", Usage: "as in xtm report", TakesFile: true},
 			&cli.StringFlag{Name: "thresholds", Usage: "TOML `FILE` that replaces limits of the checks", TakesFile: true},
@@ -215,9 +212,6 @@ func periodicRun(env Env) *cli.Command {
 		Description: `It prints five lines and remembers what it saw, for the next run to compare with. It ends with 0
 on a host without tmem, too, and with 4 where Xen does not run.`,
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usageError{msg: fmt.Sprintf("periodic run takes no argument, but got %q", c.Args().First())}
-			}
 			o := periodic.Options{Every: periodic.DefaultEvery, MailTo: c.StringSlice("mail-to"), Out: c.String("out"), Keep: c.Int("keep")}
 			if err := o.Check(); err != nil {
 				return &usageError{msg: err.Error()}

@@ -24,7 +24,7 @@ func reportCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "report",
 		Usage:     "show what tmem saves, per domain, and how far the host is overcommitted",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `Run it as root in Dom0. It needs no tmem: on a host without it, memory and overcommit are
 reported, and why the rest is missing.
 
@@ -107,9 +107,6 @@ func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error
 	}
 	usage := func(msg string, hints ...string) (reportOptions, error) { return o, &usageError{msg, hints} }
 	switch {
-	case c.NArg() > 0:
-		return usage(fmt.Sprintf("report takes no argument, but got %q", c.Args().First()),
-			"one domain: --domain NAME; a saved file: --source FILE")
 	case !slices.Contains(reportFormats(), o.format):
 		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: "+strings.Join(reportFormats(), ", "))
 	case o.format == "html" && o.every > 0:

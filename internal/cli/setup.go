@@ -41,9 +41,6 @@ type setupRun struct {
 
 // openSetup understands what both commands are told.
 func openSetup(c *cli.Context, env Env, undo bool) (*setupRun, error) {
-	if c.NArg() > 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s takes no argument, but got %q", c.Command.Name, c.Args().First())}
-	}
 	s := &setupRun{
 		env: env, name: c.Command.Name, dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), in: bufio.NewReader(noInput(env.Stdin)),
 	}

@@ -19,7 +19,7 @@ func statusCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "show which link of the chain to tmem is missing on this machine",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It changes nothing. It ends with 0 where all is well, with 3 where tmem is possible here and
 something is missing or not to be told, and with 4 where this machine cannot have it.
 
@@ -33,10 +33,7 @@ something is missing or not to be told, and with 4 where this machine cannot hav
 		},
 		Action: func(c *cli.Context) error {
 			format := c.String("format")
-			switch {
-			case c.NArg() > 0:
-				return &usageError{msg: fmt.Sprintf("status takes no argument, but got %q", c.Args().First())}
-			case !slices.Contains([]string{"table", "json"}, format):
+			if !slices.Contains([]string{"table", "json"}, format) {
 				return &usageError{fmt.Sprintf("status has no format that is called %q", format), []string{"formats are: table, json"}}
 			}
 			s, err := readStatus(c, env)

@@ -19,7 +19,7 @@ func topCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "top",
 		Usage:     "watch the domains: what they have, what tmem saves them, and what is wrong",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `Run it as root in Dom0, in a terminal of 80×24 or more. The first reading shows ratios since each
 domain's first tmem call, every later one those of the time in between. Processors and memory are as xentop
 shows them; networks and disks are not shown.
@@ -44,9 +44,6 @@ Ends with 0 on q, SIGINT and SIGTERM.`,
 			o := topOptions{
 				sources: c.StringSlice("source"), demo: c.Bool("demo"), batch: c.Bool("batch"),
 				delay: c.Duration("delay"), times: c.Int("iterations"), sort: c.String("sort"),
-			}
-			if c.NArg() > 0 {
-				return &usageError{msg: fmt.Sprintf("top takes no argument, but got %q", c.Args().First())}
 			}
 			if err := o.check(env, c.IsSet("iterations")); err != nil {
 				return err

@@ -15,7 +15,7 @@ import (
 
 func trendCommand(env Env) *cli.Command {
 	return &cli.Command{
-		Name: "trend", Usage: "show how memory and efficiency went, out of the history", ArgsUsage: " ",
+		Name: "trend", Usage: "show how memory and efficiency went, out of the history", ArgsUsage: noArgument,
 		Description: `   xtm report trend                            the last day
    xtm report trend --since 7d --domain web1   one domain over a week
    xtm report trend --since 30d --format csv   the figures behind it`,
@@ -27,7 +27,7 @@ func trendCommand(env Env) *cli.Command {
 			historyFlag(),
 		),
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c, []string{"table", "json", "csv"}); err != nil {
+			if err := knownFormat(c, "table", "json", "csv"); err != nil {
 				return err
 			}
 			if c.IsSet("points") && (c.Int("points") < 1 || c.Int("points") > mostPoints) {

@@ -28,7 +28,7 @@ func tuneCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "tune",
 		Usage:     "change what tmem and selfballooning do, with reasons, and read back what came of it",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `Run it as root in Dom0, and its guest commands in guests. Every command that changes something
 takes --dry-run. Old toolstacks fail in silence, so what was set is read back.
 

@@ -23,7 +23,7 @@ func tuneAdviseCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "advise",
 		Usage:     "say per domain what to change, what it should bring, and the figures that say so",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It measures over --interval, or takes what the history holds of a time. With --apply it shows
 what it can do itself, asks, does it, and keeps the figures: xtm tune verify compares later.
 What is for a guest or for its configuration is left to you.
@@ -63,8 +63,6 @@ type adviceGiven struct {
 
 func advise(c *cli.Context, env Env) error {
 	switch {
-	case c.NArg() > 0:
-		return &usageError{msg: fmt.Sprintf("tune advise takes no argument, but got %q", c.Args().First())}
 	case c.IsSet("source") != c.IsSet("against"):
 		return &usageError{msg: "--source and --against go together: advice needs two moments"}
 	case c.IsSet("source") && (c.Bool("apply") || c.IsSet("interval") || c.IsSet("past")):
@@ -244,15 +242,12 @@ func tuneVerifyCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "verify",
 		Usage:     "compare with the figures before advice was applied, and say whether it helped",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `It measures as advise does. Ends with 3 where something got worse.
 
    xtm tune verify --interval 60s`,
 		Flags: append(measureFlags(), viaFlag(), tableOrJSON()),
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usageError{msg: fmt.Sprintf("tune verify takes no argument, but got %q", c.Args().First())}
-			}
 			t, err := openTune(c, env)
 			if err != nil {
 				return explainTune(err)

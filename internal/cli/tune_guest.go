@@ -21,10 +21,10 @@ func tuneGuestCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "guest",
 		Usage:     "in a guest: show and set what selfballooning does",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Subcommands: []*cli.Command{
 			{
-				Name: "show", Usage: "show every tunable, and the target that the kernel computes now", ArgsUsage: " ",
+				Name: "show", Usage: "show every tunable, and the target that the kernel computes now", ArgsUsage: noArgument,
 				Flags: []cli.Flag{tableOrJSON()},
 				Action: func(c *cli.Context) error {
 					g, err := openGuest(c, env, false)
@@ -70,7 +70,7 @@ a pool is proved to stand behind this guest and swap is active.
 				},
 			},
 			{
-				Name: "undo", Usage: "put back what was set before, now and at each boot", ArgsUsage: " ",
+				Name: "undo", Usage: "put back what was set before, now and at each boot", ArgsUsage: noArgument,
 				Flags: []cli.Flag{dryRunFlag()},
 				Action: func(c *cli.Context) error {
 					g, err := openGuest(c, env, true)

@@ -17,7 +17,7 @@ func tuneShowCommand(env Env) *cli.Command {
 	return &cli.Command{
 		Name:      "show",
 		Usage:     "show what is set for each tmem client",
-		ArgsUsage: " ",
+		ArgsUsage: noArgument,
 		Description: `A weight is not what its name says: Xen's test of it is the wrong way round in every source
 tree that was read, see docs/tune.md. Shared pools are shown and never touched: their authorisation
 is no barrier before Xen 4.9, and with them a 4.5 host can crash.
@@ -26,9 +26,6 @@ is no barrier before Xen 4.9, and with them a 4.5 host can crash.
    xtm tune show --format json`,
 		Flags: []cli.Flag{viaFlag(), tableOrJSON()},
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usageError{msg: fmt.Sprintf("tune show takes no argument, but got %q", c.Args().First())}
-			}
 			t, err := openTune(c, env)
 			if err != nil {
 				return explainTune(err)
