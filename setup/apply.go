@@ -14,6 +14,7 @@ import (
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/role"
+	"xtm/internal/statedir"
 	"xtm/internal/units"
 )
 
@@ -76,7 +77,7 @@ type change struct {
 
 // do is the whole change, or its undoing.
 func (c change) do(ctx context.Context) (backups []string, err error) {
-	unlock, err := lock(c.Root)
+	unlock, err := statedir.Lock(c.Root)
 	if err != nil {
 		return nil, err
 	}

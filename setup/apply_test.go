@@ -8,6 +8,7 @@ import (
 
 	"xtm/internal/cause"
 	"xtm/internal/run/runtest"
+	"xtm/internal/statedir"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -53,11 +54,11 @@ func TestEditedDuringTheQuestion(t *testing.T) {
 func TestOneRunAtATime(t *testing.T) {
 	m := machine(tree(t, hostFiles()), programs(t))
 	p := hostPlan(t, m)
-	unlock, err := lock(m.Root)
+	unlock, err := statedir.Lock(m.Root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Apply(t.Context(), m, p); !errors.Is(err, ErrLocked) {
+	if _, err := Apply(t.Context(), m, p); !errors.Is(err, statedir.ErrLocked) {
 		t.Error(err)
 	}
 	unlock()

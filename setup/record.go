@@ -1,29 +1,16 @@
 package setup
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"time"
 
-	"xtm/internal/atomicfile"
 	"xtm/internal/hostfs"
-
-	"golang.org/x/sys/unix"
+	"xtm/internal/statedir"
 )
 
-// The files that xtm keeps of its own.
-const (
-	stateFolder = "/var/lib/xtm"
-	recordFile  = stateFolder + "/enabled.json"
-	lockFile    = stateFolder + "/lock"
-)
+const recordFile = statedir.Path + "/enabled.json"
 
 // recordSchema is the version of the record's form.
 const recordSchema = 1
@@ -92,13 +79,8 @@ func readRecord(files hostfs.Files) (record, error) {
 // was changed would be unknown.
 func parseRecord(b []byte) (record, error) {
 	var r record
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
+	if err := statedir.Parse(b, recordSchema, &r); err != nil {
 		return r, fmt.Errorf("read %s: %w", recordFile, err)
-	}
-	if r.Schema != recordSchema {
-		return r, fmt.Errorf("read %s: schema %d, and this xtm knows %d", recordFile, r.Schema, recordSchema)
 	}
 	return r, nil
 }
@@ -106,45 +88,7 @@ func parseRecord(b []byte) (record, error) {
 // write keeps the record, or removes its file where it says nothing.
 func (r record) write(root hostfs.Root) error {
 	if len(r.Words) == 0 && len(r.Files) == 0 && len(r.Lines) == 0 && !r.Swap && r.Pending == nil {
-		err := atomicfile.Remove(root, recordFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
+		return statedir.Forget(root, recordFile)
 	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", recordFile, err)
-	}
-	return atomicfile.Replace(root, recordFile, append(b, '\n'), 0o600)
-}
-
-// ErrLocked means that another xtm changes this machine.
-var ErrLocked = errors.New("another xtm is at work on this machine")
-
-// lock keeps other runs away until the returned function is called, or the
-// process ends.
-func lock(root hostfs.Root) (unlock func(), err error) {
-	if _, err := atomicfile.MkdirAll(root, path.Dir(stateFolder), 0o755); err != nil {
-		return nil, err
-	}
-	if _, err := atomicfile.MkdirAll(root, stateFolder, 0o700); err != nil {
-		return nil, err
-	}
-	p, err := root.Path(lockFile)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(p, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close() //nolint:errcheck,gosec // nothing was written
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, ErrLocked
-		}
-		return nil, fmt.Errorf("lock %s: %w", lockFile, err)
-	}
-	return func() { f.Close() }, nil //nolint:errcheck // nothing was written
+	return statedir.Keep(root, recordFile, r)
 }

@@ -9,6 +9,7 @@ import (
 	"xtm/internal/atomicfile"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 )
 
 // Killed tells whether a run was killed on its way, and names it: "a run of
@@ -35,7 +36,7 @@ func Recover(ctx context.Context, m Machine) error {
 	if found, err := m.Root.Exists(recordFile); err != nil || !found {
 		return err
 	}
-	unlock, err := lock(m.Root)
+	unlock, err := statedir.Lock(m.Root)
 	if err != nil {
 		return err
 	}

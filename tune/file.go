@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
+	"xtm/internal/statedir"
 	"xtm/internal/toml"
 )
 
@@ -178,12 +178,9 @@ func printable(r rune) rune {
 
 // WriteUndo keeps an undo file and says where.
 func WriteUndo(root hostfs.Root, at time.Time, text string) (string, error) {
-	if _, err := atomicfile.MkdirAll(root, path.Dir(stateFolder), 0o755); err != nil {
+	p := statedir.Path + "/undo/tune-" + at.UTC().Format("20060102T150405.000Z") + ".toml"
+	if err := statedir.Make(root, path.Dir(p)); err != nil {
 		return "", err
 	}
-	if _, err := atomicfile.MkdirAll(root, stateFolder+"/undo", 0o700); err != nil {
-		return "", err
-	}
-	p := filepath.Join(stateFolder, "undo", "tune-"+at.UTC().Format("20060102T150405.000Z")+".toml")
 	return p, atomicfile.Replace(root, p, []byte(text), 0o600)
 }

@@ -1,8 +1,6 @@
 package tune
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +11,8 @@ import (
 	"strconv"
 
 	"xtm/guest"
-	"xtm/internal/atomicfile"
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 )
 
 // guestRecord is what xtm changed in this guest, so that it can be undone.
@@ -27,7 +25,7 @@ type guestRecord struct {
 }
 
 const (
-	guestRecordFile   = stateFolder + "/tune-guest.json"
+	guestRecordFile   = statedir.Path + "/tune-guest.json"
 	guestRecordSchema = 1
 )
 
@@ -48,13 +46,8 @@ func readGuestRecord(files hostfs.Files) (guestRecord, error) {
 //	{"schema": 1, "before": {"selfballoon/selfballoon_interval": 5}, "lasting": {"selfballoon/selfballoon_interval": 10}}
 func parseGuestRecord(b []byte) (guestRecord, error) {
 	r := guestRecord{}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
+	if err := statedir.Parse(b, guestRecordSchema, &r); err != nil {
 		return r, fmt.Errorf("read %s: %w", guestRecordFile, err)
-	}
-	if r.Schema != guestRecordSchema {
-		return r, fmt.Errorf("read %s: schema %d, and this xtm knows %d", guestRecordFile, r.Schema, guestRecordSchema)
 	}
 	for _, m := range []*map[string]uint64{&r.Before, &r.Lasting} {
 		if *m == nil {
@@ -70,20 +63,7 @@ func parseGuestRecord(b []byte) (guestRecord, error) {
 }
 
 func (r guestRecord) write(root hostfs.Root) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", guestRecordFile, err)
-	}
-	for _, dir := range []string{path.Dir(stateFolder), stateFolder} {
-		mode := fs.FileMode(0o755)
-		if dir == stateFolder {
-			mode = 0o700
-		}
-		if _, err := atomicfile.MkdirAll(root, dir, mode); err != nil {
-			return err
-		}
-	}
-	return atomicfile.Replace(root, guestRecordFile, append(b, '\n'), 0o600)
+	return statedir.Keep(root, guestRecordFile, r)
 }
 
 // GuestResult is what came of a guest's plan.
@@ -136,7 +116,7 @@ func ApplyGuest(root hostfs.Root, p GuestPlan, persist bool) (GuestResult, error
 	}
 	r = GuestResult{}
 	if len(old.Before) == 0 {
-		return r, errors.Join(err, atomicfile.Remove(root, guestRecordFile))
+		return r, errors.Join(err, statedir.Forget(root, guestRecordFile))
 	}
 	return r, errors.Join(err, old.write(root))
 }
@@ -251,8 +231,5 @@ func UndoGuest(root hostfs.Root, s guest.State, dry bool) (Undone, error) {
 	if u.Removed, err = removeLasting(root, dry); err != nil || dry {
 		return u, err
 	}
-	if err := atomicfile.Remove(root, guestRecordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return u, err
-	}
-	return u, nil
+	return u, statedir.Forget(root, guestRecordFile)
 }

@@ -1,8 +1,6 @@
 package tune
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,16 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"xtm/internal/atomicfile"
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 )
 
-// stateFolder is where xtm keeps what it has to remember, holdFolder the frozen
-// domains.
-const (
-	stateFolder = "/var/lib/xtm"
-	holdFolder  = stateFolder + "/frozen"
-)
+// holdFolder has a file for each domain that is frozen.
+const holdFolder = statedir.Path + "/frozen"
 
 // Process is a running program, told from a later one of the same number by when
 // it began.
@@ -63,30 +57,10 @@ func (h Hold) Due(now time.Time, boot string, alive func(Process) bool) (why str
 func (h Hold) file() string { return path.Join(holdFolder, strconv.Itoa(int(h.Domain.ID))+".json") }
 
 // write makes the hold last before anything is frozen.
-func (h Hold) write(root hostfs.Root) error {
-	b, err := json.MarshalIndent(h, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", h.file(), err)
-	}
-	for _, dir := range []struct {
-		path string
-		mode fs.FileMode
-	}{{path.Dir(stateFolder), 0o755}, {stateFolder, 0o700}, {holdFolder, 0o700}} {
-		if _, err := atomicfile.MkdirAll(root, dir.path, dir.mode); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return atomicfile.Replace(root, h.file(), append(b, '\n'), 0o600)
-}
+func (h Hold) write(root hostfs.Root) error { return statedir.Keep(root, h.file(), h) }
 
 // remove forgets the hold; that it is gone already is no error.
-func (h Hold) remove(root hostfs.Root) error {
-	err := atomicfile.Remove(root, h.file())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func (h Hold) remove(root hostfs.Root) error { return statedir.Forget(root, h.file()) }
 
 // Holds reads the freezes on record.
 func Holds(files hostfs.Files) ([]Hold, error) {
@@ -130,17 +104,11 @@ func Holds(files hostfs.Files) ([]Hold, error) {
 //	 "process": {"pid": 4242, "began": 912345}, "boot": "5c0f4f3e-…", "began": "…", "deadline": "2026-11-22T13:40:22Z"}
 func parseHold(b []byte) (Hold, error) {
 	var h Hold
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	switch err := d.Decode(&h); {
-	case err != nil:
-		return h, err
-	case h.Schema != holdSchema:
-		return h, fmt.Errorf("schema %d, and this xtm knows %d", h.Schema, holdSchema)
-	case h.Deadline.IsZero():
-		return h, errors.New("no deadline")
+	err := statedir.Parse(b, holdSchema, &h)
+	if err == nil && h.Deadline.IsZero() {
+		err = errors.New("no deadline")
 	}
-	return h, nil
+	return h, err
 }
 
 // BootID is what tells one boot of Dom0, and so of Xen, from another.

@@ -1,21 +1,18 @@
 package tune
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
-	"path"
 	"slices"
 	"strconv"
 	"time"
 
-	"xtm/internal/atomicfile"
 	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
+	"xtm/internal/statedir"
 	"xtm/internal/units"
 	"xtm/report"
 )
@@ -117,24 +114,14 @@ type Applied struct {
 }
 
 const (
-	appliedFile   = stateFolder + "/tune-advice.json"
+	appliedFile   = statedir.Path + "/tune-advice.json"
 	appliedSchema = 1
 )
 
 // Keep writes it down, in the place of what was kept before.
 func (a Applied) Keep(root hostfs.Root) error {
 	a.Schema = appliedSchema
-	b, err := json.MarshalIndent(a, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", appliedFile, err)
-	}
-	if _, err := atomicfile.MkdirAll(root, path.Dir(stateFolder), 0o755); err != nil {
-		return err
-	}
-	if _, err := atomicfile.MkdirAll(root, stateFolder, 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Replace(root, appliedFile, append(b, '\n'), 0o600)
+	return statedir.Keep(root, appliedFile, a)
 }
 
 // LastApplied is the advice that was carried out last; cause.ErrNoData where none
@@ -153,13 +140,8 @@ func LastApplied(files hostfs.Files) (Applied, error) {
 // parseApplied reads what Keep wrote.
 func parseApplied(b []byte) (Applied, error) {
 	var a Applied
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil {
+	if err := statedir.Parse(b, appliedSchema, &a); err != nil {
 		return a, fmt.Errorf("read %s: %w", appliedFile, err)
-	}
-	if a.Schema != appliedSchema {
-		return a, fmt.Errorf("read %s: schema %d, and this xtm knows %d", appliedFile, a.Schema, appliedSchema)
 	}
 	return a, nil
 }

@@ -90,12 +90,18 @@ func MkdirAll(root hostfs.Root, path string, mode fs.FileMode) ([]string, error)
 		}
 		missing = append([]string{p}, missing...)
 	}
-	for i, p := range missing {
-		if err := mkdir(root, p, mode); err != nil {
-			return missing[:i], failed("make folder", p, err)
+	var made []string
+	for _, p := range missing {
+		err := mkdir(root, p, mode)
+		if errors.Is(err, fs.ErrExist) {
+			continue // another run has just made it
 		}
+		if err != nil {
+			return made, failed("make folder", p, err)
+		}
+		made = append(made, p)
 	}
-	return missing, nil
+	return made, nil
 }
 
 func mkdir(root hostfs.Root, path string, mode fs.FileMode) error {

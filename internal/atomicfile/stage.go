@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"xtm/internal/filelock"
 	"xtm/internal/hostfs"
-
-	"golang.org/x/sys/unix"
 )
 
 // stagePrefix begins the name of each folder in which a new file is written.
@@ -48,13 +47,13 @@ func (s *stage) close() {
 	}
 }
 
-// lockFolder fails with EWOULDBLOCK where another process holds the lock.
+// lockFolder fails with filelock.ErrHeld where another process holds the lock.
 func lockFolder(path string) (*os.File, error) {
 	d, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Try(d); err != nil {
 		closeRead(d)
 		return nil, err
 	}
@@ -86,7 +85,7 @@ func clean(dir string) error {
 		}
 		path := filepath.Join(dir, e.Name())
 		lock, err := lockFolder(path)
-		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, filelock.ErrHeld) || errors.Is(err, fs.ErrNotExist) {
 			continue // its writer lives, or has just finished
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"xtm/internal/render"
 	"xtm/internal/run"
+	"xtm/internal/statedir"
 	"xtm/setup"
 )
 
@@ -108,7 +109,7 @@ func failed(ctx context.Context, err error, out setup.Outcome) error {
 			hints = append(hints, "the old files, to be copied back by hand: "+strings.Join(out.Backups, ", "))
 		}
 		return &exitError{exitPartly, err, hints}
-	case errors.Is(err, setup.ErrLocked):
+	case errors.Is(err, statedir.ErrLocked):
 		return &exitError{exitFailed, err, []string{"let it end, then run this again"}}
 	case errors.Is(err, setup.ErrChanged):
 		return err

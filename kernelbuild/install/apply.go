@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/internal/cause"
+	"xtm/internal/statedir"
 )
 
 // Outcome is what is true after a change.
@@ -66,7 +67,7 @@ func (p Plan) InDom0(m Machine) []string {
 
 // begin locks the machine and makes sure that nothing has changed since the plan.
 func (m Machine) begin(files []fileChange) (unlock func(), s state, err error) {
-	if unlock, err = lock(m.Root); err != nil {
+	if unlock, err = statedir.Lock(m.Root); err != nil {
 		return nil, s, err
 	}
 	if s, err = readState(m.Root); err == nil && s.Pending != nil {
@@ -249,5 +250,5 @@ func (p Plan) proveDKMS(ctx context.Context, m Machine) error {
 // IsRestored tells whether a failed change has left everything as it was.
 func IsRestored(err error) bool {
 	_, partly := errors.AsType[*PartlyError](err)
-	return !partly && !errors.Is(err, ErrNotRestored) && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrLocked) && cause.Of(err) != cause.NeedsRoot
+	return !partly && !errors.Is(err, ErrNotRestored) && !errors.Is(err, ErrChanged) && !errors.Is(err, statedir.ErrLocked) && cause.Of(err) != cause.NeedsRoot
 }

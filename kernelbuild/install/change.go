@@ -10,6 +10,7 @@ import (
 	"xtm/internal/atomicfile"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 )
 
 // readOrNil is nil where there is no file.
@@ -201,7 +202,7 @@ func Recover(ctx context.Context, m Machine) (removed string, err error) {
 	if found, err := m.Root.Exists(stateFolder); err != nil || !found {
 		return "", err
 	}
-	unlock, err := lock(m.Root)
+	unlock, err := statedir.Lock(m.Root)
 	if err != nil {
 		return "", err
 	}

@@ -1,27 +1,17 @@
 package install
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
-	"xtm/internal/atomicfile"
 	"xtm/internal/hostfs"
-
-	"golang.org/x/sys/unix"
+	"xtm/internal/statedir"
 )
 
-// The files that xtm keeps of its own. The lock is enable-tmem's too: both
-// change how the machine boots.
 const (
-	lockFolder  = "/var/lib/xtm"
-	lockFile    = lockFolder + "/lock"
-	stateFolder = lockFolder + "/kernel"
+	stateFolder = statedir.Path + "/kernel"
 	stateFile   = stateFolder + "/state.json"
 )
 
@@ -128,13 +118,8 @@ func readState(files hostfs.Files) (state, error) {
 // was changed would be unknown.
 func parseState(b []byte) (state, error) {
 	var s state
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
+	if err := statedir.Parse(b, stateSchema, &s); err != nil {
 		return s, fmt.Errorf("read %s: %w", stateFile, err)
-	}
-	if s.Schema != stateSchema {
-		return s, fmt.Errorf("read %s: schema %d, and this xtm knows %d", stateFile, s.Schema, stateSchema)
 	}
 	releases := []string{}
 	for _, k := range s.Kernels {
@@ -154,48 +139,7 @@ func parseState(b []byte) (state, error) {
 // write keeps the state, or removes its file where it says nothing.
 func (s state) write(root hostfs.Root) error {
 	if len(s.Kernels) == 0 && s.Hold == nil && s.Pending == nil {
-		err := atomicfile.Remove(root, stateFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
+		return statedir.Forget(root, stateFile)
 	}
-	b, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", stateFile, err)
-	}
-	if _, err := atomicfile.MkdirAll(root, stateFolder, 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Replace(root, stateFile, append(b, '\n'), 0o600)
-}
-
-// ErrLocked means that another xtm changes this machine.
-var ErrLocked = errors.New("another xtm is at work on this machine")
-
-// lock keeps other runs away until the returned function is called, or the
-// process ends.
-func lock(root hostfs.Root) (unlock func(), err error) {
-	if _, err := atomicfile.MkdirAll(root, "/var/lib", 0o755); err != nil {
-		return nil, err
-	}
-	if _, err := atomicfile.MkdirAll(root, lockFolder, 0o700); err != nil {
-		return nil, err
-	}
-	p, err := root.Path(lockFile)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(p, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close() //nolint:errcheck,gosec // nothing was written
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, ErrLocked
-		}
-		return nil, fmt.Errorf("lock %s: %w", lockFile, err)
-	}
-	return func() { f.Close() }, nil //nolint:errcheck // nothing was written
+	return statedir.Keep(root, stateFile, s)
 }
