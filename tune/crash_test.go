@@ -23,7 +23,12 @@ import (
 // A child of this test binary freezes and thaws domains of a hypervisor that is
 // a folder.
 func TestMain(m *testing.M) {
-	crashtest.Main(m, func(verb string, args []string) error { return works[verb](hostfs.Root(args[0])) })
+	crashtest.Main(m, func(verb string, args []string) error {
+		if verb == "guest-set" {
+			return setInterval(hostfs.Root(args[0]))
+		}
+		return works[verb](hostfs.Root(args[0]))
+	})
 }
 
 // folder is a hypervisor in which a domain is frozen when there is a file of its
