@@ -18,6 +18,7 @@ import (
 
 	"xtm/capture"
 	"xtm/internal/hostfs"
+	"xtm/internal/render"
 	"xtm/internal/run"
 	"xtm/xen/hypercall"
 	"xtm/xen/libvirt"
@@ -47,6 +48,11 @@ type Env struct {
 // seams are the ways to the machine that a capture can record.
 func (e Env) seams() capture.Seams {
 	return capture.Seams{Files: e.Files, Run: e.Run, Calls: e.Calls, Store: e.Store}
+}
+
+// page is how a document looks on stdout.
+func (e Env) page() render.Options {
+	return render.Options{Width: e.Width, Color: e.Terminal && !e.NoColor}
 }
 
 // Run carries out one command line and returns the exit code.

@@ -36,8 +36,6 @@ func values(name string) []string {
 		return []string{"auto", "hypercall", "xl"}
 	case "scheduler":
 		return []string{"systemd", "cron"}
-	case "periodic":
-		return []string{"install", "remove", "run"}
 	case "booted-by":
 		return []string{"auto", "grub", "pygrub", "dom0"}
 	case "profile":
@@ -112,12 +110,13 @@ func takesFile(flags []cli.Flag, name string) bool {
 	return false
 }
 
-// formats are those of a command, of which the help of its flag is the list:
-// "table, json or csv".
+// formats are those of a command, of which the help of its flag is the list,
+// "table, json or csv", and may say more in parentheses.
 func formats(flags []cli.Flag) []string {
 	for _, f := range flags {
 		if s, ok := f.(*cli.StringFlag); ok && s.Name == "format" {
-			return strings.Split(strings.ReplaceAll(s.Usage, " or ", ", "), ", ")
+			list, _, _ := strings.Cut(s.Usage, " (")
+			return strings.Split(strings.ReplaceAll(list, " or ", ", "), ", ")
 		}
 	}
 	return nil

@@ -135,11 +135,7 @@ func (o detectOptions) write(env Env, doc render.Document) error {
 	if o.format == "markdown" {
 		return render.Markdown(env.Stdout, doc)
 	}
-	width := env.Width
-	if width == 0 {
-		width = 100
-	}
-	return render.Text(env.Stdout, doc, render.Options{Width: width, Color: env.Terminal && !env.NoColor})
+	return render.Text(env.Stdout, doc, env.page())
 }
 
 // noDevices says that there are none, and why as far as that is known.

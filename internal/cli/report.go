@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,71 +71,6 @@ reported, and why the rest is missing.
 			return o.run(c.Context, env)
 		},
 	}
-}
-
-func reportFormats() []string { return []string{"table", "json", "csv", "markdown", "html"} }
-
-// reportOptions is the command line, understood.
-type reportOptions struct {
-	source, against string
-	demo            bool
-	interval, every time.Duration
-	format          string
-	layout          layout.Options
-	rules           report.Thresholds
-	check, require  bool
-	// history is the file; past is the range to report on, of which there is
-	// none where its end is zero.
-	record  bool
-	history string
-	past    span
-	// charts are what a page shows over time.
-	charts []html.Chart
-}
-
-func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error) {
-	o := reportOptions{
-		source: c.String("source"), against: c.String("against"), demo: c.Bool("demo"),
-		interval: c.Duration("interval"), every: c.Duration("every"), format: c.String("format"),
-		check: c.Bool("check"), require: c.Bool("require-tmem"), rules: report.DefaultThresholds(),
-		record: c.Bool("record"), history: c.String("history"),
-		layout: layout.Options{
-			Units: c.String("units"), Wide: c.Bool("wide"), Pools: c.Bool("pools"),
-			Sort: c.String("sort"), Domains: c.StringSlice("domain"),
-		},
-	}
-	usage := func(msg string, hints ...string) (reportOptions, error) { return o, &usageError{msg, hints} }
-	switch {
-	case !slices.Contains(reportFormats(), o.format):
-		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: "+strings.Join(reportFormats(), ", "))
-	case o.format == "html" && o.every > 0:
-		return usage("--every writes one report after the other, and a page is one", "a page each hour: xtm periodic install --help")
-	case c.IsSet("interval") && o.interval <= 0, c.IsSet("every") && o.every <= 0:
-		return usage("--interval and --every want a time above zero, such as 10s or 5m")
-	case o.demo && c.IsSet("source"):
-		return usage("--demo and --source exclude each other")
-	case o.interval > 0 && o.against != "":
-		return usage("--interval and --against exclude each other", "--against compares with the earlier capture instead of waiting")
-	case (o.demo || c.IsSet("source") && !slices.Contains(values("source"), o.source)) && (o.interval > 0 || o.every > 0):
-		return usage("a recorded host does not change: --interval and --every need a live one",
-			"to compare two captures: xtm report --source LATER --against EARLIER")
-	}
-	if err := o.pastOf(c, now); err != nil {
-		return o, err
-	}
-	if err := o.layout.Check(); err != nil {
-		return usage(err.Error())
-	}
-	if f := c.String("thresholds"); f != "" {
-		text, err := readFile(f)
-		if err != nil {
-			return o, err
-		}
-		if o.rules, err = report.ParseThresholds(text); err != nil {
-			return o, &usageError{msg: fmt.Sprintf("%s: %s", f, err)}
-		}
-	}
-	return o, nil
 }
 
 // run reads and reports once, or until the context ends.
@@ -236,13 +170,9 @@ func (o reportOptions) show(env Env, r report.Report) error {
 	case "html":
 		return html.Write(env.Stdout, r, o.charts, o.layout)
 	default:
-		width := env.Width
-		if width == 0 {
-			width = 100
-		}
-		return render.Text(env.Stdout, layout.Document(r, o.layout), render.Options{
-			Width: width, Color: env.Terminal && !env.NoColor, Wide: o.layout.Wide,
-		})
+		page := env.page()
+		page.Wide = o.layout.Wide
+		return render.Text(env.Stdout, layout.Document(r, o.layout), page)
 	}
 }
 

@@ -103,7 +103,7 @@ func showStatus(env Env, s setup.Status, format string) error {
 	if len(s.Ways) > 0 {
 		doc = append(doc, render.Heading{Level: 2, Text: "What works here instead"}, render.Bullets(s.Ways))
 	}
-	return render.Text(env.Stdout, doc, render.Options{Width: env.Width, Color: env.Terminal && !env.NoColor})
+	return render.Text(env.Stdout, doc, env.page())
 }
 
 // statusOutcome is 4 where tmem is impossible, 3 where something is missing or
