@@ -38,16 +38,31 @@ func (t *track[C]) add(r row, m moment, born bool, index int) (rise []int64) {
 	default:
 		since = m.end
 	}
+	listed := t.chain.listed(r)
 	rise, reset := t.chain.step(r, born)
 	t.chain.until = m.end
 	if n := len(t.points); n == 0 || t.points[n-1].Index != index {
 		if n > 0 { // it is whole now: let go of its block
 			t.points[n-1].last = slices.Clone(t.points[n-1].last)
 		}
-		t.points = append(t.points, blank[C](t.chain.table, since, index))
+		p := blank[C](t.chain.table, since, index)
+		p.listedSince = listed
+		t.points = append(t.points, p)
 	}
 	t.points[len(t.points)-1].take(r, m.end, rise, reset)
 	return rise
+}
+
+// listed is when the counters that a row is compared with were read, of the
+// host: of its first row those are its own; 0 is not known.
+func (c *chain) listed(r row) int64 {
+	if c.begun {
+		r = c.last
+	}
+	if c.table != hostTable || r[ListedMilli] == absent {
+		return 0
+	}
+	return r[ListedMilli]
 }
 
 // wasBorn tells that a domain whose first row this is began after the snapshot

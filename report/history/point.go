@@ -27,6 +27,9 @@ type Point[C ~int] struct {
 
 	table *table
 	last  row
+	// Of the host, when the counters of Since and Until were read, in
+	// milliseconds; 0 where that is not known.
+	listedSince, listedUntil int64
 	// Of each level the sum of the readings that were told and how many these
 	// were, the lowest and the highest; of each counter the rise.
 	sum, told, low, high, rise []int64
@@ -84,6 +87,16 @@ func (p *Point[C]) Rise(c C) xen.Count {
 	return row(p.rise).at(p.table.slot[c])
 }
 
+// Span is the time in which the counters rose. Of the host it is that from
+// listing to listing, which is when they are read, as in a report; of domains and
+// of whole hours, which do not know when the first listing was, Since to Until.
+func (p *Point[C]) Span() time.Duration {
+	if p.listedSince != 0 && p.listedSince < p.listedUntil {
+		return time.Duration(p.listedUntil-p.listedSince) * time.Millisecond
+	}
+	return p.Until.Sub(p.Since)
+}
+
 // Share is the ratio of two counters' rises, such as EphemeralGets of
 // EphemeralGetTries, which is the hit rate.
 func (p *Point[C]) Share(part, whole C) report.Ratio {
@@ -106,6 +119,9 @@ func (p *Point[C]) take(r row, until int64, rise []int64, reset bool) {
 	p.Samples, p.Until, p.last = p.Samples+1, milli(until), r
 	if reset {
 		p.Resets++
+	}
+	if p.table == hostTable && r[ListedMilli] != absent {
+		p.listedUntil = r[ListedMilli]
 	}
 	for i, column := range p.table.levels {
 		v := r[column]
@@ -158,7 +174,7 @@ func (p *Point[C]) Join(q Point[C]) {
 	p.high = merge(p.high, q.high, func(a, b int64) int64 { return max(a, b) })
 	p.rise = merge(p.rise, q.rise, add)
 	p.Samples, p.Resets = p.Samples+q.Samples, p.Resets+q.Resets
-	p.last, p.Until = q.last, q.Until
+	p.last, p.Until, p.listedUntil = q.last, q.Until, q.listedUntil
 }
 
 // hostSums are the slots of the host's sums over its domains, and of what they

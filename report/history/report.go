@@ -109,7 +109,7 @@ func rebuild(cur *xen.Snapshot, all *Range, host *HostPoint) (*xen.Snapshot, []s
 	span := host.Until.Sub(host.Since)
 	prev := xen.Snapshot{Host: cur.Host, Begin: cur.Begin.Add(-span), End: cur.End.Add(-span)}
 	if !cur.ListedAt.IsZero() {
-		prev.ListedAt = cur.ListedAt.Add(-span)
+		prev.ListedAt = cur.ListedAt.Add(-host.Span())
 	}
 	var notes []string
 	for i := range all.Domains {
@@ -199,7 +199,7 @@ func clientBefore(c xen.TmemClient, p *DomainPoint) xen.TmemClient {
 
 // addTotals counts the domains that are gone too.
 func addTotals(h *report.Host, p *HostPoint) {
-	span := p.Until.Sub(p.Since).Seconds()
+	span := p.Span().Seconds()
 	for column, to := range map[HostColumn]*report.Counter{
 		HostDiskReadsAvoided: &h.DiskReadsAvoided, HostSwapWritesAvoided: &h.SwapWritesAvoided, HostSwapReadsAvoided: &h.SwapReadsAvoided,
 	} {

@@ -126,7 +126,7 @@ func level(c history.HostColumn, unit func(xen.Count) float64) func(*history.Hos
 func perSecond(c history.HostColumn) func(*history.HostPoint) float64 {
 	return func(p *history.HostPoint) float64 {
 		n, ok := p.Rise(c).Get()
-		span := p.Until.Sub(p.Since).Seconds()
+		span := p.Span().Seconds()
 		if !ok || span <= 0 {
 			return math.NaN()
 		}
