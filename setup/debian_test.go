@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/debroot"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,10 +52,10 @@ func planOf(t *testing.T, m Machine, o HostOptions) (Plan, error) {
 	return PlanHost(h, o)
 }
 
-func refused(t *testing.T, m Machine, want Kind, text string) {
+func refused(t *testing.T, m Machine, want cause.Kind, text string) {
 	t.Helper()
 	_, err := planOf(t, m, HostOptions{})
-	r, ok := errors.AsType[*RefusalError](err)
+	r, ok := errors.AsType[*cause.RefusalError](err)
 	if !ok || r.Kind != want || !strings.Contains(r.Error(), text) {
 		t.Errorf("want %s, %q: %v", want, text, err)
 	}
@@ -64,7 +65,7 @@ func refused(t *testing.T, m Machine, want Kind, text string) {
 // update-grub.
 func TestDebianHost(t *testing.T) {
 	m := debian(t)
-	refused(t, m, Impossible, "removed in Xen 4.13")
+	refused(t, m, cause.Impossible, "removed in Xen 4.13")
 
 	// The same images as a 4.11 whose configuration has tmem.
 	boot, err := m.Root.Path("/boot")
@@ -82,12 +83,12 @@ func TestDebianHost(t *testing.T) {
 	if err := m.run(t.Context(), []string{"update-grub"}); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, m, Unsaid, "does not tell its release")
+	refused(t, m, cause.Unsaid, "does not tell its release")
 	config := func(text string) {
 		inRoot(t, m, "/boot/xen-4.11-amd64.config", func(string) string { return text })
 	}
 	config("# Xen/x86 4.12.4 Configuration\n# CONFIG_TMEM is not set\n")
-	refused(t, m, Impossible, "built without tmem")
+	refused(t, m, cause.Impossible, "built without tmem")
 	config("# Xen/x86 4.11.4 Configuration\nCONFIG_TMEM=y\n")
 	before := live(t, m.Root)
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/role"
@@ -45,8 +46,8 @@ func PlanDisable(m Machine, r role.Role) (Plan, error) {
 	}
 	if p.boot.Loader.Kind != grub.GRUB2 {
 		if len(rec.Words) > 0 {
-			return p, &RefusalError{
-				Kind: Blocked, Seen: "xtm has put words into GRUB's settings, and GRUB 2 does not boot this machine any more",
+			return p, &cause.RefusalError{
+				Kind: cause.Blocked, Seen: "xtm has put words into GRUB's settings, and GRUB 2 does not boot this machine any more",
 				Why: "no menu could be made of them", Ways: []string{"words to take out by hand: " + recordFile},
 			}
 		}

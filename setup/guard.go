@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/xen/xenstore"
@@ -127,22 +128,22 @@ func (g Guest) Guard(ctx context.Context, noSwap bool) (Guarded, error) {
 // mayGuard refuses a guest in which there is nothing to guard.
 func mayGuard(s guest.State) error {
 	if answer, why := s.Possible(); answer == guest.No {
-		return &RefusalError{Kind: Impossible, Seen: why, Why: "there can be no pool behind this guest", Ways: GuestWays(s)}
+		return &cause.RefusalError{Kind: cause.Impossible, Seen: why, Why: "there can be no pool behind this guest", Ways: GuestWays(s)}
 	}
 	driver, m := s.Support().Era.Driver, s.Module.Or(guest.Module{})
 	if driver == guest.BuiltIn || m.Presence == guest.InKernel {
 		line, ok := s.BootLine.Get()
 		if !ok || !line.Has("tmem", s.Support().Era) {
-			return &RefusalError{
-				Kind: Blocked, Seen: "tmem is built into this kernel and is not on its command line",
+			return &cause.RefusalError{
+				Kind: cause.Blocked, Seen: "tmem is built into this kernel and is not on its command line",
 				Why: "it starts only with the word there", Ways: []string{"xtm enable-tmem, then a reboot"},
 			}
 		}
 		return nil
 	}
 	if m.Presence == guest.Absent {
-		return &RefusalError{
-			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
 			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", buildKernel(s)},
 		}
 	}

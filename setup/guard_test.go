@@ -15,6 +15,7 @@ import (
 
 	"xtm/guest"
 	"xtm/guest/guesttest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
@@ -247,18 +248,18 @@ func TestGuardRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		linux, xenMinor string
 		config          string
-		want            Kind
+		want            cause.Kind
 		why             string
 	}{
-		{"3.2.0-4-amd64", "12", "CONFIG_CLEANCACHE=y\nCONFIG_XEN_TMEM=y\n", Blocked, "not on its command line"},
-		{"3.9.6", "12", "CONFIG_CLEANCACHE=y\nCONFIG_XEN_TMEM=y\n", Blocked, "not on its command line"},
+		{"3.2.0-4-amd64", "12", "CONFIG_CLEANCACHE=y\nCONFIG_XEN_TMEM=y\n", cause.Blocked, "not on its command line"},
+		{"3.9.6", "12", "CONFIG_CLEANCACHE=y\nCONFIG_XEN_TMEM=y\n", cause.Blocked, "not on its command line"},
 		{"3.13.0-170-generic", "12", "", "", ""},
 		{"4.15.0-213-generic", "11", "", "", ""},
 		{"5.2.1", "4", "", "", ""},
-		{"5.4.0-42-generic", "11", "", Impossible, "removed in 5.3"},
-		{"6.1.0-56-amd64", "11", "", Impossible, "removed in 5.3"},
-		{"4.19.0-27-amd64", "13", "", Impossible, "removed in 4.13"},
-		{"4.19.0-27-amd64", "17", "", Impossible, "removed in 4.13"},
+		{"5.4.0-42-generic", "11", "", cause.Impossible, "removed in 5.3"},
+		{"6.1.0-56-amd64", "11", "", cause.Impossible, "removed in 5.3"},
+		{"4.19.0-27-amd64", "13", "", cause.Impossible, "removed in 4.13"},
+		{"4.19.0-27-amd64", "17", "", cause.Impossible, "removed in 4.13"},
 	} {
 		t.Run(fmt.Sprintf("Linux %s on 4.%s", tc.linux, tc.xenMinor), func(t *testing.T) {
 			files := recordedGuest(t, "web1")
@@ -270,9 +271,9 @@ func TestGuardRefuses(t *testing.T) {
 			files["boot/config-"+tc.linux] = tc.config
 			s := guest.Read(tree(t, files), nil)
 			err := mayGuard(s)
-			var got Kind
+			var got cause.Kind
 			text := ""
-			if r, ok := errors.AsType[*RefusalError](err); ok {
+			if r, ok := errors.AsType[*cause.RefusalError](err); ok {
 				got, text = r.Kind, r.Error()
 				if len(r.Ways) == 0 {
 					t.Error("no way on")
@@ -293,7 +294,7 @@ func TestGuardOnXenWithoutTmem(t *testing.T) {
 	g := k.guest()
 	g.Target = func(context.Context) (units.KiB, error) { return 400000, nil }
 	out, err := g.Guard(t.Context(), false)
-	if r, ok := errors.AsType[*RefusalError](err); !ok || r.Kind != Impossible || out.On {
+	if r, ok := errors.AsType[*cause.RefusalError](err); !ok || r.Kind != cause.Impossible || out.On {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if on, now := k.setting(guest.Selfballoon), k.setting("info/current_kb"); on != "0" || now != "400000" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
@@ -92,8 +93,8 @@ func offlineState(files hostfs.Files, b Boot) guest.State {
 	return s
 }
 
-// PlanGuest decides what enabling tmem in a guest takes. A *RefusalError says why it
-// cannot be done.
+// PlanGuest decides what enabling tmem in a guest takes. A
+// *cause.RefusalError says why it cannot be done.
 func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	p := Plan{Role: role.Guest, boot: g.Boot, settings: g.Settings}
 	if err := g.mayEnable(o); err != nil {
@@ -123,8 +124,8 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 	for _, f := range g.wantedFiles(o) {
 		old := g.Own[f.Path]
 		if old != nil && !bytes.Contains(old, []byte(ownHead)) {
-			return p, &RefusalError{
-				Kind: Blocked, Seen: f.Path + " is there and is not xtm's", Why: "it would be overwritten",
+			return p, &cause.RefusalError{
+				Kind: cause.Blocked, Seen: f.Path + " is there and is not xtm's", Why: "it would be overwritten",
 				Ways: []string{"move it away, then run this again"},
 			}
 		}
@@ -152,30 +153,30 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 func (g GuestMachine) mayEnable(o GuestOptions) error {
 	s := g.State
 	if answer, why := s.Possible(); answer == guest.No {
-		return &RefusalError{Kind: Impossible, Seen: why, Why: "this guest cannot have tmem", Ways: GuestWays(s)}
+		return &cause.RefusalError{Kind: cause.Impossible, Seen: why, Why: "this guest cannot have tmem", Ways: GuestWays(s)}
 	}
 	if !s.Release.Has() {
-		return &RefusalError{
-			Kind: Impossible, Seen: "the release of the kernel that will boot is not to be told", Why: "what it needs depends on that",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: "the release of the kernel that will boot is not to be told", Why: "what it needs depends on that",
 			Ways: []string{"run it in the running guest"},
 		}
 	}
 	sup := s.Support()
 	if len(sup.Missing) > 0 && sup.Answers[guest.Cleancache] == guest.No && sup.Answers[guest.Frontswap] == guest.No {
-		return &RefusalError{
-			Kind: Impossible, Seen: sup.Source + " lacks CONFIG_" + strings.Join(sup.Missing, ", CONFIG_"), Why: "without them this kernel has no use for a pool",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: sup.Source + " lacks CONFIG_" + strings.Join(sup.Missing, ", CONFIG_"), Why: "without them this kernel has no use for a pool",
 			Ways: append([]string{buildKernel(s)}, GuestWays(s)...),
 		}
 	}
 	if s.Module.Or(guest.Module{}).Presence == guest.Absent {
-		return &RefusalError{
-			Kind: Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: "this kernel has no module tmem", Why: "nothing here can ask Xen for a pool",
 			Ways: []string{"its whole package may have it (Ubuntu: linux-modules-extra)", buildKernel(s)},
 		}
 	}
 	if seen := g.noSwap(); seen != "" && !o.NoSwap && !o.CreateSwap {
-		return &RefusalError{
-			Kind: Unsaid, Seen: seen,
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: seen,
 			Why: "without one nothing goes to a persistent pool, and a guest that shrinks itself fails to start programs",
 			Ways: []string{
 				"make a swap file of the guest's maximum memory, which is written to only when a put is refused: --create-swap",
@@ -184,8 +185,8 @@ func (g GuestMachine) mayEnable(o GuestOptions) error {
 		}
 	}
 	if g.guarded(o) && g.starter == nothingStarts {
-		return &RefusalError{
-			Kind: Unsaid, Seen: "neither systemd starts services here, nor does update-rc.d, chkconfig or insserv enter init scripts",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: "neither systemd starts services here, nor does update-rc.d, chkconfig or insserv enter init scripts",
 			Why: "the guard has to run at each boot, before the guest may shrink itself",
 			Ways: []string{
 				"let the guest shrink from boot on, whether or not its host has tmem: --unguarded",

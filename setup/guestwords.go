@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/grub"
 	"xtm/internal/run"
 )
@@ -65,8 +66,8 @@ func (p *Plan) guestWords(g GuestMachine, o GuestOptions) error {
 		return nil
 	}
 	if g.Menu.BLS {
-		return &RefusalError{
-			Kind: Impossible, Seen: g.Loader.Menu + " takes its entries from /boot/loader/entries", Why: "xtm could not prove the words there",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: g.Loader.Menu + " takes its entries from /boot/loader/entries", Why: "xtm could not prove the words there",
 			Ways: []string{"grubby --update-kernel=ALL --args=" + run.Quote(texts)},
 		}
 	}
@@ -97,8 +98,8 @@ func (p *Plan) contradicted() error {
 		key, _, _ := strings.Cut(w.Text, "=")
 		for _, later := range p.settings.Value(linuxNormal).Words {
 			if k, _, given := strings.Cut(later.Text, "="); given && k == key && later.Text != w.Text {
-				return &RefusalError{
-					Kind: Blocked, Seen: fmt.Sprintf("%s: %s has %s", later.Where, linuxNormal, later.Text),
+				return &cause.RefusalError{
+					Kind: cause.Blocked, Seen: fmt.Sprintf("%s: %s has %s", later.Where, linuxNormal, later.Text),
 					Why: "that contradicts " + w.Text + " and comes after it", Ways: []string{"take it out by hand, then run this again"},
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/opt"
@@ -33,8 +34,8 @@ type HostOptions struct {
 	AcceptRisk bool
 }
 
-// PlanHost decides what enabling tmem on a host takes. A *RefusalError says why it
-// cannot be done.
+// PlanHost decides what enabling tmem on a host takes. A
+// *cause.RefusalError says why it cannot be done.
 func PlanHost(h Host, o HostOptions) (Plan, error) {
 	p := Plan{Role: role.Host, boot: h.Boot, settings: h.Settings, releases: map[string]xen.Version{}}
 	if err := h.mayRun(o); err != nil {
@@ -84,8 +85,8 @@ func (h Host) mayRun(o HostOptions) error {
 const ramLimit units.KiB = 5 << 30
 
 func (h Host) tooMuchRAM(seen string) error {
-	return &RefusalError{
-		Kind: Impossible, Seen: "this host " + seen + " more memory than Xen maps at once",
+	return &cause.RefusalError{
+		Kind: cause.Impossible, Seen: "this host " + seen + " more memory than Xen maps at once",
 		Why: "Xen switches tmem off then", Ways: h.Ways(),
 	}
 }
@@ -96,35 +97,35 @@ func judge(h Hypervisor, o HostOptions, xsa15 string, ways []string) error {
 	has, told := h.HasTmem.Get()
 	switch {
 	case !h.Version.Known():
-		return &RefusalError{
-			Kind: Unsaid, Seen: h.String() + " does not tell its release (" + h.Evidence + ")",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: h.String() + " does not tell its release (" + h.Evidence + ")",
 			Why:  "whether it has tmem depends on that, and a file's name proves nothing",
 			Ways: []string{"say it, if you know: --xen-version 4.4.1; what runs says it itself: cat /sys/hypervisor/version/{major,minor,extra}"},
 		}
 	case f.Removed:
-		return &RefusalError{
-			Kind: Impossible, Seen: h.String(), Why: "Transcendent Memory was removed in Xen 4.13 and cannot be had there",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: h.String(), Why: "Transcendent Memory was removed in Xen 4.13 and cannot be had there",
 			Ways: ways,
 		}
 	case !f.Exists:
-		return &RefusalError{Kind: Impossible, Seen: h.String(), Why: "it is older than tmem, which came with 4.0", Ways: ways}
+		return &cause.RefusalError{Kind: cause.Impossible, Seen: h.String(), Why: "it is older than tmem, which came with 4.0", Ways: ways}
 	case told && !has:
-		return &RefusalError{
-			Kind: Impossible, Seen: fmt.Sprintf("%s was built without tmem (%s)", h, h.Evidence),
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: fmt.Sprintf("%s was built without tmem (%s)", h, h.Evidence),
 			Why:  "a word on its command line would do nothing",
 			Ways: append([]string{"a hypervisor built with CONFIG_TMEM=y, which 4.12 does not have by default and 4.7 to 4.11 have"}, ways...),
 		}
 	case !told && !f.BuiltByDefault:
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s may have been built without tmem (%s)", h, h.Evidence),
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s may have been built without tmem (%s)", h, h.Evidence),
 			Why: "4.12 is, unless somebody chose CONFIG_TMEM=y, and then its guests would shrink with nothing behind them",
 			Ways: []string{
 				"its configuration beside the image tells, with a line CONFIG_TMEM=y: make install of Xen's sources puts it there",
 			},
 		}
 	case !f.XSA15Fixed && xsa15 == "" && !o.AcceptRisk:
-		return &RefusalError{
-			Kind: Unsaid, Seen: h.String() + " has the holes of XSA-15 (CVE-2012-3497)",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: h.String() + " has the holes of XSA-15 (CVE-2012-3497)",
 			Why: "with tmem on, any guest can crash or take over the host; without it nobody can use them",
 			Ways: []string{
 				"Xen 4.1.4, 4.2.1, 4.3.0 or later, or a package whose changelog names CVE-2012-3497",
@@ -195,8 +196,8 @@ func (h Host) nextImage() (image Hypervisor, why string, err error) {
 	if why != "" {
 		var ok bool
 		if entry, ok = firstXen(h.Menu); !ok {
-			return Hypervisor{}, "", &RefusalError{
-				Kind: Blocked, Seen: "no entry of " + h.Loader.Menu + " loads Xen", Why: "there is no command line to put tmem in",
+			return Hypervisor{}, "", &cause.RefusalError{
+				Kind: cause.Blocked, Seen: "no entry of " + h.Loader.Menu + " loads Xen", Why: "there is no command line to put tmem in",
 				Ways: []string{
 					"entries of Xen come of an image in /boot (xen-4.11-amd64.gz) and a kernel whose /boot/config-RELEASE has CONFIG_XEN_DOM0=y; then: " +
 						strings.Join(h.Loader.Command, " "),
@@ -225,8 +226,8 @@ func firstXen(m grub.Menu) (grub.Entry, bool) {
 // byHand refuses a machine that GRUB 2 does not boot.
 func (h Host) byHand(o HostOptions) error {
 	words := strings.Join(wordTexts(hostWords(o)), " ")
-	r := &RefusalError{
-		Kind: Impossible, Seen: strings.Join(h.Loader.Reasons, "; "),
+	r := &cause.RefusalError{
+		Kind: cause.Impossible, Seen: strings.Join(h.Loader.Reasons, "; "),
 		Why: "xtm edits the settings of GRUB 2 only",
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"xtm/capture/importtest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/opt"
 	"xtm/internal/run/runtest"
@@ -67,8 +68,8 @@ func TestRefusalHasThisMachinesFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = PlanHost(h, HostOptions{})
-	r, ok := errors.AsType[*RefusalError](err)
-	if !ok || r.Kind != Impossible {
+	r, ok := errors.AsType[*cause.RefusalError](err)
+	if !ok || r.Kind != cause.Impossible {
 		t.Fatalf("not refused: %v", err)
 	}
 	text := r.Error() + "\n" + strings.Join(r.Ways, "\n")
@@ -93,25 +94,25 @@ func TestRunningReleases(t *testing.T) {
 		version string
 		has     opt.Value[bool]
 		total   units.KiB
-		want    Kind // "" is a plan
+		want    cause.Kind // "" is a plan
 	}{
-		{"4.0.4", unknown, 0, Unsaid},
-		{"4.1.3", unknown, 0, Unsaid},
+		{"4.0.4", unknown, 0, cause.Unsaid},
+		{"4.1.3", unknown, 0, cause.Unsaid},
 		{"4.1.4", unknown, 0, ""},
-		{"4.2.0", yes, 0, Unsaid},
+		{"4.2.0", yes, 0, cause.Unsaid},
 		{"4.3.0", unknown, 0, ""},
-		{"4.3.0", unknown, 6 << 30, Impossible},
+		{"4.3.0", unknown, 6 << 30, cause.Impossible},
 		{"4.2.5", unknown, 6 << 30, ""},
 		{"4.5.5", yes, 0, ""},
 		{"4.7.6", unknown, 0, ""},
-		{"4.7.6", no, 0, Impossible},
+		{"4.7.6", no, 0, cause.Impossible},
 		{"4.8.5", yes, 0, ""},
 		{"4.11.4", yes, 0, ""},
 		{"4.12.4", yes, 0, ""},
-		{"4.12.4", no, 0, Impossible},
-		{"4.12.4", unknown, 0, Blocked},
-		{"4.13.0", unknown, 0, Impossible},
-		{"4.17.7", no, 0, Impossible},
+		{"4.12.4", no, 0, cause.Impossible},
+		{"4.12.4", unknown, 0, cause.Blocked},
+		{"4.13.0", unknown, 0, cause.Impossible},
+		{"4.17.7", no, 0, cause.Impossible},
 	} {
 		v, err := xen.ParseVersion(tc.version)
 		if err != nil {
@@ -124,8 +125,8 @@ func TestRunningReleases(t *testing.T) {
 		}
 		h.Running = opt.Of(Hypervisor{Version: v, HasTmem: tc.has})
 		p, err := PlanHost(h, HostOptions{})
-		var got Kind
-		if r, ok := errors.AsType[*RefusalError](err); ok {
+		var got cause.Kind
+		if r, ok := errors.AsType[*cause.RefusalError](err); ok {
 			got = r.Kind
 			if len(r.Ways) == 0 {
 				t.Errorf("%s: no way on", tc.version)

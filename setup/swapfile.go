@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/units"
 
@@ -61,18 +62,18 @@ func (p *Plan) planSwap(g GuestMachine, o GuestOptions) error {
 	}
 	switch {
 	case size == 0:
-		return &RefusalError{
-			Kind: Unsaid, Seen: "the guest's maximum memory is not to be told", Why: "the swap file should be as large",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: "the guest's maximum memory is not to be told", Why: "the swap file should be as large",
 			Ways: []string{"say it: --create-swap --swap-size 2G"},
 		}
 	case !slices.Contains(swapFileSystems, g.disk.fsType):
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("the root folder is on %q", g.disk.fsType), Why: "a swap file is right on " + strings.Join(swapFileSystems, ", ") + " alone",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("the root folder is on %q", g.disk.fsType), Why: "a swap file is right on " + strings.Join(swapFileSystems, ", ") + " alone",
 			Ways: []string{"make a swap partition, or give the guest another disk: mkswap, swapon, a line in /etc/fstab"},
 		}
 	case size.Bytes()+size.Bytes()/10 > g.disk.free:
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%d MiB are free on the root folder's file system", g.disk.free>>20), Why: fmt.Sprintf("the swap file wants %d MiB, and a tenth should stay", size),
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%d MiB are free on the root folder's file system", g.disk.free>>20), Why: fmt.Sprintf("the swap file wants %d MiB, and a tenth should stay", size),
 			Ways: []string{"another size: --swap-size", "give the guest another disk as swap: mkswap, swapon, a line in /etc/fstab"},
 		}
 	}
@@ -164,8 +165,8 @@ func holds(s guest.State) error {
 			continue
 		}
 		if available := memory.Available.Or(0).KiB(); a.Used > available {
-			return &RefusalError{
-				Kind: Blocked, Seen: fmt.Sprintf("%s holds %d MiB", swapPath, a.Used/1024),
+			return &cause.RefusalError{
+				Kind: cause.Blocked, Seen: fmt.Sprintf("%s holds %d MiB", swapPath, a.Used/1024),
 				Why:  fmt.Sprintf("memory has room for %d MiB only", available/1024),
 				Ways: []string{"end programs, or give the guest memory first: xl mem-set in Dom0"},
 			}

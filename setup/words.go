@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/units"
@@ -37,15 +38,15 @@ func wordTexts(words []Word) []string {
 // words puts what is wanted into the settings.
 func (p *Plan) words(h Host, o HostOptions, next Hypervisor) error {
 	if o.Dedup && !tmem.For(next.Version).Dedup {
-		return &RefusalError{
-			Kind: Impossible, Seen: next.String() + " has no tmem_dedup", Why: "it came with 4.0.1 and went with 4.8",
+		return &cause.RefusalError{
+			Kind: cause.Impossible, Seen: next.String() + " has no tmem_dedup", Why: "it came with 4.0.1 and went with 4.8",
 			Ways: []string{"without --dedup; --compress is there in every release"},
 		}
 	}
 	every := h.Settings.Value(xenEvery)
 	if every.Switch("tmem") == grub.On {
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s has tmem already (%s)", xenEvery, whereWord(every, "tmem")),
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s has tmem already (%s)", xenEvery, whereWord(every, "tmem")),
 			Why:  "that reaches the recovery entries too, which should stay free of it",
 			Ways: []string{"move the word by hand to " + xenNormal + ", then run this again"},
 		}
@@ -77,12 +78,12 @@ func (p *Plan) words(h Host, o HostOptions, next Hypervisor) error {
 func blocked(err error) error {
 	switch e := err.(type) { //nolint:errorlint // AddWord returns them as they are
 	case *grub.ConflictError:
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s: %s has %q", e.Where, e.Name, e.Word),
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s: %s has %q", e.Where, e.Name, e.Word),
 			Why: fmt.Sprintf("that contradicts %q", e.Wanted), Ways: []string{"take it out by hand, then run this again"},
 		}
 	case *grub.RefusedError:
-		return &RefusalError{Kind: Blocked, Seen: e.Where.String(), Why: e.Seen, Ways: []string{e.Advice}}
+		return &cause.RefusalError{Kind: cause.Blocked, Seen: e.Where.String(), Why: e.Seen, Ways: []string{e.Advice}}
 	}
 	return err
 }
@@ -137,8 +138,8 @@ func (o HostOptions) fitDom0(h Host) error {
 	}
 	same := Word{xenNormal, fmt.Sprintf("dom0_mem=%dM,max:%dM", size, size)}
 	if text, where, found := h.dom0Mem(); found && text != same.Text {
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s has %s", where, text), Why: "Dom0's memory is set there already",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s has %s", where, text), Why: "Dom0's memory is set there already",
 			Ways: []string{"leave --dom0-mem away, or change that line by hand"},
 		}
 	}
@@ -150,8 +151,8 @@ func (o HostOptions) fitDom0(h Host) error {
 	if known && least > dom0Least {
 		why = fmt.Sprintf("Dom0 uses %d MiB now, and with a quarter more that is %d MiB", int64(h.Total.Or(0)-h.Available.Or(0))/1024, least)
 	}
-	return &RefusalError{
-		Kind: Unsaid, Seen: fmt.Sprintf("--dom0-mem %dM is little", size), Why: why,
+	return &cause.RefusalError{
+		Kind: cause.Unsaid, Seen: fmt.Sprintf("--dom0-mem %dM is little", size), Why: why,
 		Ways: []string{
 			fmt.Sprintf("--dom0-mem %dM", least),
 			fmt.Sprintf("name the figure again to have it all the same: --dom0-mem %dM --dom0-mem %dM", size, size),

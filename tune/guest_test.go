@@ -16,6 +16,7 @@ import (
 
 	"xtm/guest"
 	"xtm/guest/guesttest"
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/units"
 )
@@ -92,7 +93,7 @@ func TestGuestRanges(t *testing.T) {
 			}
 		}
 		for name := range strings.FieldsSeq(want.lacks) {
-			if _, err := plan(t, m, yes, name+"=1"); !errors.As(err, new(*RefusedError)) {
+			if _, err := plan(t, m, yes, name+"=1"); !errors.As(err, new(*cause.RefusalError)) {
 				t.Errorf("Linux %s, %s: %v", v, name, err)
 			}
 		}

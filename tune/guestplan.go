@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/toml"
 	"xtm/internal/units"
@@ -41,17 +42,6 @@ type GuestPlan struct {
 func (p *GuestPlan) note(check string, v finding.Verdict, seen, advice string, commands ...string) {
 	p.Notes = append(p.Notes, finding.Finding{Check: check, Subject: "this guest", Verdict: v, Seen: seen, Advice: advice, Commands: commands})
 }
-
-// RefusedError is a change that xtm does not make, and why.
-type RefusedError struct {
-	Seen string
-	Ways []string
-}
-
-func (e *RefusedError) Error() string { return e.Seen }
-
-// Hints are what will do.
-func (e *RefusedError) Hints() []string { return e.Ways }
 
 // ParseGuestWords reads "selfballoon_interval=10".
 func ParseGuestWords(words []string) (map[string]string, error) {
@@ -105,7 +95,7 @@ func PlanGuest(s guest.State, want map[string]string, proved Proved) (GuestPlan,
 	release, _ := s.Release.Get()
 	balloon, ok := s.Balloon.Get()
 	if !ok {
-		return GuestPlan{}, &RefusedError{"this kernel has no balloon driver, so there is nothing to tune", []string{"what is missing here: xtm status"}}
+		return GuestPlan{}, &cause.RefusalError{Kind: cause.Blocked, Seen: "this kernel has no balloon driver, so there is nothing to tune", Ways: []string{"what is missing here: xtm status"}}
 	}
 	known := guest.Tunables(release.Version)
 	var p GuestPlan
@@ -156,34 +146,34 @@ func tunable(known []guest.Tunable, b guest.Balloon, release guest.Release, name
 			continue
 		}
 		if !there {
-			return t, &RefusedError{
-				fmt.Sprintf("this kernel does not show %s, though Linux %s can have it", short(t.Name), release.Version),
-				[]string{"it was built without it, or module tmem is not loaded: xtm status"},
+			return t, &cause.RefusalError{
+				Kind: cause.Blocked, Seen: fmt.Sprintf("this kernel does not show %s, though Linux %s can have it", short(t.Name), release.Version),
+				Ways: []string{"it was built without it, or module tmem is not loaded: xtm status"},
 			}
 		}
 		return t, nil
 	}
 	for _, t := range guest.Tunables(guest.Version{Major: 4, Minor: 19}) {
 		if short(t.Name) == name || t.Name == name {
-			return t, &RefusedError{fmt.Sprintf("Linux %s has no %s: it came with %s", release.Version, name, t.Since), nil}
+			return t, &cause.RefusalError{Kind: cause.Blocked, Seen: fmt.Sprintf("Linux %s has no %s: it came with %s", release.Version, name, t.Since)}
 		}
 	}
-	return guest.Tunable{}, &RefusedError{fmt.Sprintf("nothing is called %.80q", name), []string{"this kernel has: " + strings.Join(names, ", ")}}
+	return guest.Tunable{}, &cause.RefusalError{Kind: cause.Blocked, Seen: fmt.Sprintf("nothing is called %.80q", name), Ways: []string{"this kernel has: " + strings.Join(names, ", ")}}
 }
 
 // mayStart refuses to start selfballooning where nothing takes what the guest
 // gives up: it then squeezes itself for nothing.
 func mayStart(s guest.State, proved Proved) error {
 	if ok, why := proved(); !ok {
-		return &RefusedError{
-			"selfballooning is not started: " + why,
-			[]string{"in Dom0: xtm status; a guest that shrinks itself without tmem in its host fails to start programs"},
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "selfballooning is not started: " + why,
+			Ways: []string{"in Dom0: xtm status; a guest that shrinks itself without tmem in its host fails to start programs"},
 		}
 	}
 	if len(s.Swaps.Or(nil)) == 0 {
-		return &RefusedError{
-			"selfballooning is not started: no swap area is active, and a guest that shrinks without one fails to start programs",
-			[]string{"make one as large as the guest's maximum memory: xtm enable-tmem --create-swap"},
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "selfballooning is not started: no swap area is active, and a guest that shrinks without one fails to start programs",
+			Ways: []string{"make one as large as the guest's maximum memory: xtm enable-tmem --create-swap"},
 		}
 	}
 	return nil

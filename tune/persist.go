@@ -12,6 +12,7 @@ import (
 
 	"xtm/guest"
 	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 )
 
@@ -54,9 +55,9 @@ func findPlace(files hostfs.Files) (place, error) {
 			}
 		}
 	}
-	return place{}, &RefusedError{
-		"nothing is known here that sets values at boot: neither systemd nor " + path.Dir(openrcFile) + " nor " + rcLocalFile,
-		[]string{"only until the next boot: xtm tune guest set --no-persist"},
+	return place{}, &cause.RefusalError{
+		Kind: cause.Blocked, Seen: "nothing is known here that sets values at boot: neither systemd nor " + path.Dir(openrcFile) + " nor " + rcLocalFile,
+		Ways: []string{"only until the next boot: xtm tune guest set --no-persist"},
 	}
 }
 
@@ -126,7 +127,7 @@ func (k place) write(root hostfs.Root, values map[string]uint64) error {
 		return err
 	}
 	if k.path != rcLocalFile && len(old) > 0 && !strings.Contains(string(old), ownHeader) {
-		return &RefusedError{k.path + " is there and is not xtm's", []string{"move it away; or only until the next boot: --no-persist"}}
+		return &cause.RefusalError{Kind: cause.Blocked, Seen: k.path + " is there and is not xtm's", Ways: []string{"move it away; or only until the next boot: --no-persist"}}
 	}
 	if _, err := atomicfile.MkdirAll(root, path.Dir(k.path), 0o755); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *setupRun) disable(ctx context.Context) error {
 	}
 	plan, err := setup.PlanDisable(s.machine, s.role)
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	done, err := s.show(plan, "there is nothing of xtm's to undo: nothing was changed")
 	if err == nil && !done {

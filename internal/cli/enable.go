@@ -95,11 +95,11 @@ func (s *setupRun) enableHost(ctx context.Context, o setup.HostOptions, trusted 
 	}
 	host, err := setup.ProbeHost(ctx, s.machine)
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	plan, err := setup.PlanHost(host, o)
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	done, err := s.show(plan, "tmem is on at the next boot already: nothing was changed")
 	if done || err != nil {

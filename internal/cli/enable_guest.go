@@ -32,7 +32,7 @@ func (s *setupRun) enableGuest(ctx context.Context, c *cli.Context, env Env) err
 	}
 	machine, err := setup.ProbeGuest(s.machine)
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	o := setup.GuestOptions{
 		Minimal: c.Bool("minimal"), Unguarded: c.Bool("unguarded"), NoSwap: c.Bool("no-swap"), Program: env.Program,
@@ -54,7 +54,7 @@ func (s *setupRun) enableGuest(ctx context.Context, c *cli.Context, env Env) err
 	}
 	plan, err := setup.PlanGuest(machine, o)
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	done, err := s.show(plan, "this guest is set up already: nothing was changed")
 	if err == nil && !done {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"xtm/internal/cause"
+	"xtm/internal/render"
 )
 
 // The exit codes, the same for every command.
@@ -74,4 +75,18 @@ func exitCode(err error) int {
 	default:
 		return exitFailed
 	}
+}
+
+// explainRefusal gives a refusal its exit code.
+func explainRefusal(err error) error {
+	r, ok := errors.AsType[*cause.RefusalError](err)
+	if !ok {
+		return err
+	}
+	code := map[cause.Kind]int{cause.Impossible: exitNotSupported, cause.Unsaid: exitUsage, cause.Blocked: exitFailed}[r.Kind]
+	hints := make([]string, len(r.Ways))
+	for i, w := range r.Ways {
+		hints[i] = render.Escape(w)
+	}
+	return &exitError{code, errors.New(render.Escape(r.Error())), hints}
 }

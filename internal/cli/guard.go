@@ -60,7 +60,7 @@ func guard(ctx context.Context, env Env, m setup.Machine, noSwap bool) error {
 		}
 	}
 	if err != nil {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	switch {
 	case out.On:

@@ -340,21 +340,12 @@ func (k *kernelRun) inDom0(lines []string) error {
 	return nil
 }
 
-// explainKernel gives a refusal its exit code.
+// explainKernel gives what was refused or stopped half way its exit code.
 func explainKernel(err error) error {
 	if p, ok := errors.AsType[*install.PartlyError](err); ok {
 		return &exitError{exitPartly, errors.New(render.Escape(p.Error())), p.Ways}
 	}
-	r, ok := errors.AsType[*install.RefusalError](err)
-	if !ok {
-		return err
-	}
-	code := map[install.Kind]int{install.Impossible: exitNotSupported, install.Unsaid: exitUsage, install.Blocked: exitFailed}[r.Kind]
-	hints := make([]string, len(r.Ways))
-	for i, w := range r.Ways {
-		hints[i] = render.Escape(w)
-	}
-	return &exitError{code, errors.New(render.Escape(r.Error())), hints}
+	return explainRefusal(err)
 }
 
 // list shows what is installed.

@@ -139,7 +139,7 @@ func offlineRole(files hostfs.Files) (role.Role, string, error) {
 func (s *setupRun) recover(ctx context.Context) error {
 	when, killed, err := setup.Killed(s.machine.Root)
 	if err != nil || !killed {
-		return explainSetup(err)
+		return explainRefusal(err)
 	}
 	if s.dryRun {
 		return s.say("There is " + when + " that was killed; without --dry-run it is put right first.")

@@ -155,17 +155,3 @@ func (s *setupRun) say(text string) error {
 	_, err := fmt.Fprintln(s.env.Stderr, render.Escape(text))
 	return err
 }
-
-// explainSetup gives a refusal its exit code.
-func explainSetup(err error) error {
-	r, ok := errors.AsType[*setup.RefusalError](err)
-	if !ok {
-		return err
-	}
-	code := map[setup.Kind]int{setup.Impossible: exitNotSupported, setup.Unsaid: exitUsage, setup.Blocked: exitFailed}[r.Kind]
-	hints := make([]string, len(r.Ways))
-	for i, w := range r.Ways {
-		hints[i] = render.Escape(w)
-	}
-	return &exitError{code, errors.New(render.Escape(r.Error())), hints}
-}

@@ -280,13 +280,10 @@ func (s transient) do(ctx context.Context, argv ...string) error {
 	return r.Check(c)
 }
 
-// explainTune gives tune's refusals their exit codes.
+// explainTune gives what tune refuses, or could not restore, its exit code.
 func explainTune(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, tune.ErrNotRestored):
+	if errors.Is(err, tune.ErrNotRestored) {
 		return &exitError{exitPartly, err, []string{"what is set now: xtm tune show"}}
 	}
-	return err
+	return explainRefusal(err)
 }

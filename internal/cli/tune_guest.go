@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -198,7 +197,7 @@ func setGuest(c *cli.Context, env Env, want map[string]string) error {
 	}
 	plan, err := tune.PlanGuest(g.state, want, g.proved(c.Context))
 	if err != nil {
-		return explainGuest(err)
+		return explainTune(err)
 	}
 	out := guestSet{Schema: 1, DryRun: g.dryRun, Plan: plan}
 	if g.format != "json" {
@@ -213,7 +212,7 @@ func setGuest(c *cli.Context, env Env, want map[string]string) error {
 	}
 	done, err := tune.Settled(g.root, plan, g.persist)
 	if err != nil {
-		return explainGuest(err)
+		return explainTune(err)
 	}
 	if !done && !g.dryRun {
 		out.GuestResult, err = tune.ApplyGuest(g.root, plan, g.persist)
@@ -222,7 +221,7 @@ func setGuest(c *cli.Context, env Env, want map[string]string) error {
 		if errOut := render.JSON(env.Stdout, out, true); errOut != nil {
 			return errOut
 		}
-		return explainGuest(err)
+		return explainTune(err)
 	}
 	switch {
 	case err != nil:
@@ -234,14 +233,6 @@ func setGuest(c *cli.Context, env Env, want map[string]string) error {
 		g.say("Set and read back; %s sets it at each boot. Undo it with: xtm tune guest undo", out.Lasting)
 	default:
 		g.say("Set and read back, until the next boot. Undo it with: xtm tune guest undo")
-	}
-	return explainGuest(err)
-}
-
-// explainGuest gives refusals of a guest's plan their exit code.
-func explainGuest(err error) error {
-	if r, ok := errors.AsType[*tune.RefusedError](err); ok {
-		return &exitError{exitFailed, errors.New(render.Escape(r.Error())), r.Hints()}
 	}
 	return explainTune(err)
 }

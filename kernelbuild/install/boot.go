@@ -74,8 +74,8 @@ func (m Machine) probeBoot(said Starter) (boot, error) {
 		return b, b.foreign()
 	}
 	if b.By != ByDom0 && b.Menu.BLS {
-		return b, &RefusalError{
-			Kind: Impossible, Seen: b.Loader.Menu + " takes its entries from /boot/loader/entries",
+		return b, &cause.RefusalError{
+			Kind: cause.Impossible, Seen: b.Loader.Menu + " takes its entries from /boot/loader/entries",
 			Why: "xtm could not prove there what boots", Ways: []string{"install the packages with what this distribution has for it"},
 		}
 	}
@@ -155,8 +155,8 @@ func (b *boot) findOffline(files hostfs.Files, said Starter) error {
 	case b.Xen:
 		b.By, b.Why = ByGRUB, "there is a hypervisor in its /boot"
 	default:
-		return &RefusalError{
-			Kind: Unsaid, Seen: "the system in --root does not run", Why: "what starts its kernel cannot be told",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: "the system in --root does not run", Why: "what starts its kernel cannot be told",
 			Ways: []string{
 				"GRUB, as on metal and in most HVM guests: --booted-by grub",
 				"Dom0's pygrub, as in PV guests: --booted-by pygrub; kernel= in its configuration: --booted-by dom0",
@@ -184,8 +184,8 @@ func (b *boot) fits() bool {
 
 // foreign refuses a machine that something else than GRUB 2 starts.
 func (b *boot) foreign() error {
-	r := &RefusalError{
-		Kind: Impossible, Seen: strings.Join(b.Loader.Reasons, "; "), Why: "xtm keeps the default only where GRUB 2 or Dom0 starts the kernel",
+	r := &cause.RefusalError{
+		Kind: cause.Impossible, Seen: strings.Join(b.Loader.Reasons, "; "), Why: "xtm keeps the default only where GRUB 2 or Dom0 starts the kernel",
 		Ways: []string{"a guest whose kernel comes from Dom0: --booted-by dom0"},
 	}
 	if b.Loader.Edit != "" {

@@ -29,8 +29,9 @@ func (c Confirmation) Diff() string { return diffOf(c.pin.files) }
 func (c Confirmation) Commands() []string { return c.pin.commands(&c.boot) }
 
 // PlanConfirm decides what making the running kernel the default takes; release
-// is the one that the user expects, "" is any of xtm's. A *RefusalError says why
-// it is not to be done, mostly that another kernel runs.
+// is the one that the user expects, "" is any of xtm's. A
+// *cause.RefusalError says why it is not to be done, mostly that another kernel
+// runs.
 func PlanConfirm(m Machine, release string, said Starter) (Confirmation, error) {
 	if m.Offline {
 		return Confirmation{}, fmt.Errorf("confirm: only the kernel that runs can be confirmed, and %s does not run: %w", m.Root, cause.ErrNotSupported)
@@ -68,7 +69,7 @@ func PlanConfirm(m Machine, release string, said Starter) (Confirmation, error) 
 
 // wrongKernel says which kernels wait to be confirmed.
 func wrongKernel(s state, running, release string) error {
-	r := &RefusalError{Kind: Blocked, Seen: "Linux " + running + " is running", Why: "xtm did not install it"}
+	r := &cause.RefusalError{Kind: cause.Blocked, Seen: "Linux " + running + " is running", Why: "xtm did not install it"}
 	if release != "" {
 		r.Why = "that is not " + release
 	}

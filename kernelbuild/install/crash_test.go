@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"xtm/internal/cause"
 	"xtm/internal/crashtest"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
@@ -38,7 +39,7 @@ func work(ctx context.Context, m Machine, verb string, debs []string) error {
 		return confirmIt(ctx, m)
 	case "remove":
 		err := removeOne(ctx, m, newRelease)
-		if r, ok := refusalOf(err); ok && strings.Contains(r.Seen, "did not install") {
+		if r, ok := errors.AsType[*cause.RefusalError](err); ok && strings.Contains(r.Seen, "did not install") {
 			return nil // it had gone before it was killed
 		}
 		return err

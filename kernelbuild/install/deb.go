@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 	"xtm/internal/units"
@@ -42,7 +43,7 @@ const (
 
 // ReadDebs reads package files of the running machine and holds them against
 // the record of their build, which lies beside the first of them; trust goes
-// without one. A file that is not what the record says is a *RefusalError.
+// without one. A file that is not what the record says is a *cause.RefusalError.
 func ReadDebs(ctx context.Context, start run.Func, paths []string, trust bool) ([]Deb, error) {
 	var recorded []kernelbuild.Package
 	if !trust {
@@ -81,15 +82,15 @@ func readRecord(paths []string) (kernelbuild.Record, error) {
 	r, err := kernelbuild.ReadRecord(hostfs.Host, abs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return r, &RefusalError{
-			Kind: Unsaid, Seen: "there is no " + abs, Why: "nothing says what these packages should be",
+		return r, &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: "there is no " + abs, Why: "nothing says what these packages should be",
 			Ways: []string{"copy " + kernelbuild.RecordName + " along with the packages", "to trust them as they are: --no-record"},
 		}
 	case err != nil:
 		return r, err
 	case r.State != kernelbuild.Checked:
-		return r, &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s says that the build is %q", abs, r.State), Why: "its packages were not checked",
+		return r, &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s says that the build is %q", abs, r.State), Why: "its packages were not checked",
 			Ways: []string{"finish it: xtm kernel build"},
 		}
 	}
@@ -99,8 +100,8 @@ func readRecord(paths []string) (kernelbuild.Record, error) {
 // hold compares a package with what the record says of it.
 func (d Deb) hold(recorded []kernelbuild.Package) error {
 	refuse := func(why string) error {
-		return &RefusalError{
-			Kind: Blocked, Seen: d.Path, Why: why,
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: d.Path, Why: why,
 			Ways: []string{"copy the packages and " + kernelbuild.RecordName + " again, or build them again"},
 		}
 	}

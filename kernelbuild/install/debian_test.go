@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/debroot"
 	"xtm/internal/grub"
 	"xtm/internal/run"
@@ -120,9 +121,9 @@ func (d *debian) list(t *testing.T) string {
 	return lines(l)
 }
 
-func refused(t *testing.T, err error, kind Kind, text string) {
+func refused(t *testing.T, err error, kind cause.Kind, text string) {
 	t.Helper()
-	r, ok := refusalOf(err)
+	r, ok := errors.AsType[*cause.RefusalError](err)
 	if !ok || r.Kind != kind || !strings.Contains(r.Error(), text) || len(r.Ways) == 0 {
 		t.Errorf("want %s, %q, and a way: %v", kind, text, err)
 	}
@@ -185,7 +186,7 @@ func (d *debian) once(t *testing.T) {
 		t.Errorf("after removing: %s", diff)
 	}
 	_, err = PlanRemove(d.m, newRelease, "")
-	refused(t, err, Blocked, "did not install")
+	refused(t, err, cause.Blocked, "did not install")
 }
 
 // refusals are what stops before anything is changed.
@@ -196,9 +197,9 @@ func (d *debian) refusals(t *testing.T) {
 		_, _, err := installAll(t.Context(), d.m, paths, o)
 		return err
 	}
-	refused(t, plan(build(t, newRelease, "1", "CONFIG_XEN=y\n"), Options{}), Blocked, "CONFIG_XEN_DOM0")
-	refused(t, plan(good[1:], Options{}), Unsaid, "0 have a kernel")
-	refused(t, plan(build(t, oldRelease, "6.1.4-2", kernelConfig), Options{}), Blocked, "would replace it")
+	refused(t, plan(build(t, newRelease, "1", "CONFIG_XEN=y\n"), Options{}), cause.Blocked, "CONFIG_XEN_DOM0")
+	refused(t, plan(good[1:], Options{}), cause.Unsaid, "0 have a kernel")
+	refused(t, plan(build(t, oldRelease, "6.1.4-2", kernelConfig), Options{}), cause.Blocked, "would replace it")
 
 	// A package that is not the one that was built.
 	f, err := os.OpenFile(good[1], os.O_APPEND|os.O_WRONLY, 0)
@@ -209,16 +210,16 @@ func (d *debian) refusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	refused(t, plan(good, Options{}), Blocked, "not the file that was built")
+	refused(t, plan(good, Options{}), cause.Blocked, "not the file that was built")
 	if err := os.Remove(filepath.Join(filepath.Dir(good[0]), "record.json")); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, plan(good, Options{}), Unsaid, "record.json")
+	refused(t, plan(good, Options{}), cause.Unsaid, "record.json")
 
 	// dkms wants the headers.
 	d.write(t, "/usr/bin/dkms", "#!/bin/sh\necho 'zfs/2.1.11, "+oldRelease+", x86_64: installed'\n", 0o755)
 	good = build(t, newRelease, "1", kernelConfig)
-	refused(t, plan(good[:1], Options{}), Blocked, "the headers are not among")
+	refused(t, plan(good[:1], Options{}), cause.Blocked, "the headers are not among")
 	if err := os.Remove(string(d.Dir) + "/usr/bin/dkms"); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func (d *debian) refusals(t *testing.T) {
 	}
 	for target, answer := range map[string]string{"abstraction": "lvm", "fs": "btrfs"} {
 		d.write(t, "/usr/sbin/grub-probe", "#!/bin/sh\ncase \"$*\" in '--target="+target+" /boot/grub') echo "+answer+";; *) exec /usr/sbin/grub-probe.real \"$@\"; esac\n", 0o755)
-		refused(t, plan(good, Options{BootOnce: true}), Impossible, "/boot/grub is on "+answer)
+		refused(t, plan(good, Options{BootOnce: true}), cause.Impossible, "/boot/grub is on "+answer)
 	}
 	if err := os.Rename(probe+".real", probe); err != nil {
 		t.Fatal(err)
@@ -247,7 +248,7 @@ func (d *debian) refusals(t *testing.T) {
 	if r, err := d.Run(t.Context(), c); err != nil || r.ExitCode != 0 {
 		t.Fatalf("%v: %s", err, r.Stderr)
 	}
-	refused(t, plan(good, Options{}), Blocked, "MiB left: the kernel and its initrd need")
+	refused(t, plan(good, Options{}), cause.Blocked, "MiB left: the kernel and its initrd need")
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}

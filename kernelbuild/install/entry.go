@@ -61,8 +61,8 @@ func (b *boot) fixed(e grub.Entry) (grub.Entry, error) {
 	}
 	found, ok := b.entryOf(release, xen(e))
 	if !ok || !names(found, release) {
-		return e, &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%q boots by default, and no other entry has its kernel %s", e.Title, release),
+		return e, &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%q boots by default, and no other entry has its kernel %s", e.Title, release),
 			Why:  "it has the newest kernel there is, and nothing would hold it at this one",
 			Ways: []string{"make the menu again: " + strings.Join(b.Loader.Command, " ")},
 		}

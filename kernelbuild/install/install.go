@@ -67,35 +67,6 @@ type missingError struct{ program, root string }
 func (e *missingError) Error() string { return e.program + " is not in " + e.root }
 func (e *missingError) Unwrap() error { return cause.ErrNoData }
 
-// Kind is why something is refused, so that a command can end with its exit
-// code.
-type Kind string
-
-// The kinds.
-const (
-	// Impossible: it cannot be had on this machine.
-	Impossible Kind = "impossible"
-	// Unsaid: the user must say something first; Ways name the option.
-	Unsaid Kind = "unsaid"
-	// Blocked: something stands in the way and can be changed.
-	Blocked Kind = "blocked"
-)
-
-// RefusalError is a plan that is not made; nothing was changed.
-type RefusalError struct {
-	Kind Kind
-	// Seen is what was found, Why the reason that it will not do.
-	Seen, Why string
-	// Ways are what will do, a line each.
-	Ways []string
-}
-
-// Error is what was found and why it will not do.
-func (r *RefusalError) Error() string { return r.Seen + ": " + r.Why }
-
-// Hints are the ways.
-func (r *RefusalError) Hints() []string { return r.Ways }
-
 // ErrNotRestored is joined to the error of a change that failed and could not be
 // undone either.
 var ErrNotRestored = errors.New("not everything could be restored")
@@ -112,6 +83,3 @@ func (e *PartlyError) Error() string { return e.Seen }
 
 // Hints are the ways on and back.
 func (e *PartlyError) Hints() []string { return e.Ways }
-
-// refusalOf is the refusal in an error.
-func refusalOf(err error) (*RefusalError, bool) { return errors.AsType[*RefusalError](err) }

@@ -2,11 +2,13 @@ package install
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	version "github.com/knqyf263/go-deb-version"
 
+	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/kernelbuild"
 )
@@ -68,7 +70,7 @@ func ReadList(ctx context.Context, m Machine, said Starter) (List, error) {
 	if known {
 		b.Why = "as when xtm installed its first kernel"
 	}
-	if refusal, refused := refusalOf(err); refused {
+	if refusal, refused := errors.AsType[*cause.RefusalError](err); refused {
 		l.Why = refusal.Error()
 	} else if err != nil {
 		return l, err

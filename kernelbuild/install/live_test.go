@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/needs"
 	"xtm/internal/run"
 
@@ -87,15 +88,15 @@ func (d *debian) trial(t *testing.T) {
 	}
 	d.wantList(t, "installed", newRelease+" ii next own\n"+oldRelease+" ii running default held\n")
 	err := confirmIt(ctx, d.m)
-	refused(t, err, Blocked, "Linux "+oldRelease+" is running")
+	refused(t, err, cause.Blocked, "Linux "+oldRelease+" is running")
 
 	// GRUB starts it, and takes next_entry away.
 	d.Chroot(t, "grub-editenv", "/boot/grub/grubenv", "unset", "next_entry")
 	d.runs(t, newRelease, "placeholder root=/dev/xvda ro")
 	d.wantList(t, "tried", newRelease+" ii running own\n"+oldRelease+" ii default held\n")
-	refused(t, removeOne(ctx, d.m, newRelease), Blocked, "is running")
+	refused(t, removeOne(ctx, d.m, newRelease), cause.Blocked, "is running")
 	_, err = PlanConfirm(d.m, "4.19.67-tmem", "")
-	refused(t, err, Blocked, "that is not 4.19.67-tmem")
+	refused(t, err, cause.Blocked, "that is not 4.19.67-tmem")
 	if err := confirmIt(ctx, d.m); err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +290,7 @@ func (d *debian) ownedByDom0(t *testing.T) {
 	if err := confirmIt(ctx, d.m); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, removeOne(ctx, d.m, newRelease), Blocked, "is running")
+	refused(t, removeOne(ctx, d.m, newRelease), cause.Blocked, "is running")
 	d.runs(t, "6.1.0-9-dom0", "root=/dev/xvda ro xencons=tty")
 	if err := removeOne(ctx, d.m, newRelease); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/grub"
 	"xtm/internal/run"
 )
@@ -56,8 +57,8 @@ func (p *Plan) planOnce(ctx context.Context, m Machine, o Options) error {
 }
 
 func noOnce(seen, why string) error {
-	return &RefusalError{
-		Kind: Impossible, Seen: seen, Why: why,
+	return &cause.RefusalError{
+		Kind: cause.Impossible, Seen: seen, Why: why,
 		Ways: []string{"without --boot-once: it is installed, the default stays, and you choose it in the menu at the next boot"},
 	}
 }

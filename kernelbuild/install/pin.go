@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/grub"
 )
 
@@ -76,8 +77,8 @@ func (b *boot) pin(e grub.Entry, hold bool, own []byte) (pinning, error) {
 			script = nil
 		}
 		if own != nil && !strings.Contains(string(own), "# Written by xtm") {
-			return p, &RefusalError{
-				Kind: Blocked, Seen: ownScript + " is there and is not xtm's", Why: "it would be overwritten",
+			return p, &cause.RefusalError{
+				Kind: cause.Blocked, Seen: ownScript + " is there and is not xtm's", Why: "it would be overwritten",
 				Ways: []string{"move it away, then run this again"},
 			}
 		}
@@ -135,7 +136,7 @@ func (b *boot) unpin(own []byte) ([]fileChange, error) {
 // blocked gives GRUB's refusal the shape of a plan's.
 func blocked(err error) error {
 	if e, ok := err.(*grub.RefusedError); ok { //nolint:errorlint // Assign returns it as it is
-		return &RefusalError{Kind: Blocked, Seen: e.Where.String(), Why: e.Seen, Ways: []string{e.Advice}}
+		return &cause.RefusalError{Kind: cause.Blocked, Seen: e.Where.String(), Why: e.Seen, Ways: []string{e.Advice}}
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/run"
 	"xtm/kernelbuild"
@@ -103,8 +104,8 @@ func (p pinning) commands(b *boot) []string {
 	return out
 }
 
-// PlanInstall decides what installing packages takes. A *RefusalError says why it
-// is not to be done.
+// PlanInstall decides what installing packages takes. A
+// *cause.RefusalError says why it is not to be done.
 func PlanInstall(ctx context.Context, m Machine, debs []Deb, o Options) (Plan, error) {
 	b, err := m.probeBoot(o.BootedBy)
 	if err != nil {
@@ -148,30 +149,30 @@ func (p *Plan) choose(debs []Deb) error {
 		case kernelbuild.LibcDev, kernelbuild.Debug:
 			p.LeftOut = append(p.LeftOut, d)
 		default:
-			return &RefusalError{
-				Kind: Unsaid, Seen: fmt.Sprintf("%s is %s", d.Path, d.Name), Why: "that is no package of a kernel build",
+			return &cause.RefusalError{
+				Kind: cause.Unsaid, Seen: fmt.Sprintf("%s is %s", d.Path, d.Name), Why: "that is no package of a kernel build",
 				Ways: []string{"leave it out"},
 			}
 		}
 	}
 	if len(images) != 1 {
-		return &RefusalError{
-			Kind: Unsaid, Seen: fmt.Sprintf("of these packages %d have a kernel", len(images)), Why: "one is installed at a time",
+		return &cause.RefusalError{
+			Kind: cause.Unsaid, Seen: fmt.Sprintf("of these packages %d have a kernel", len(images)), Why: "one is installed at a time",
 			Ways: []string{"name linux-image-RELEASE_VERSION_ARCHITECTURE.deb and linux-headers-RELEASE_..."},
 		}
 	}
 	image := images[0]
 	p.Release, p.version = strings.TrimPrefix(image.Name, imagePrefix), image.Version
 	if _, ok := image.InBoot["vmlinuz-"+p.Release]; !ok || !releaseName.MatchString(p.Release) {
-		return &RefusalError{
-			Kind: Blocked, Seen: image.Path + " has no /boot/vmlinuz-" + p.Release, Why: "it is no kernel that GRUB or Dom0 could start",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: image.Path + " has no /boot/vmlinuz-" + p.Release, Why: "it is no kernel that GRUB or Dom0 could start",
 			Ways: []string{"name the package that xtm kernel build or make bindeb-pkg made"},
 		}
 	}
 	for _, h := range headers {
 		if h.Name != headersPrefix+p.Release {
-			return &RefusalError{
-				Kind: Unsaid, Seen: fmt.Sprintf("%s and %s", image.Name, h.Name), Why: "these are of two kernels", Ways: []string{"install one after the other"},
+			return &cause.RefusalError{
+				Kind: cause.Unsaid, Seen: fmt.Sprintf("%s and %s", image.Name, h.Name), Why: "these are of two kernels", Ways: []string{"install one after the other"},
 			}
 		}
 	}
@@ -204,13 +205,13 @@ func (p *Plan) compare(ctx context.Context, m Machine) error {
 		case !ok || !i.unpacked():
 			rest = append(rest, d)
 		case i.Status != "ii":
-			return &RefusalError{
-				Kind: Blocked, Seen: fmt.Sprintf("dpkg has %s %s in the state %q", i.Name, i.Version, i.Status), Why: "it did not come to its end",
+			return &cause.RefusalError{
+				Kind: cause.Blocked, Seen: fmt.Sprintf("dpkg has %s %s in the state %q", i.Name, i.Version, i.Status), Why: "it did not come to its end",
 				Ways: []string{"dpkg --configure " + i.Name, "or: dpkg --force-remove-reinstreq --purge " + i.Name},
 			}
 		case i.Version != d.Version:
-			return &RefusalError{
-				Kind: Blocked, Seen: fmt.Sprintf("%s %s is installed", i.Name, i.Version), Why: "version " + d.Version + " would replace it, and could not be taken back",
+			return &cause.RefusalError{
+				Kind: cause.Blocked, Seen: fmt.Sprintf("%s %s is installed", i.Name, i.Version), Why: "version " + d.Version + " would replace it, and could not be taken back",
 				Ways: []string{"xtm kernel remove " + p.Release, "or build with another --localversion"},
 			}
 		}
@@ -219,8 +220,8 @@ func (p *Plan) compare(ctx context.Context, m Machine) error {
 		return nil
 	}
 	if p.Release == p.boot.Running {
-		return &RefusalError{
-			Kind: Blocked, Seen: "Linux " + p.Release + " is running", Why: "its modules would be replaced under it",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "Linux " + p.Release + " is running", Why: "its modules would be replaced under it",
 			Ways: []string{"boot another kernel first, or build with another --localversion"},
 		}
 	}
@@ -229,8 +230,8 @@ func (p *Plan) compare(ctx context.Context, m Machine) error {
 	}
 	found, err := m.Root.Exists("/boot/vmlinuz-" + p.Release)
 	if err == nil && found {
-		err = &RefusalError{
-			Kind: Blocked, Seen: "/boot/vmlinuz-" + p.Release + " is there and not " + imagePrefix + p.Release + "'s", Why: "it would be overwritten",
+		err = &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "/boot/vmlinuz-" + p.Release + " is there and not " + imagePrefix + p.Release + "'s", Why: "it would be overwritten",
 			Ways: []string{"build with another --localversion"},
 		}
 	}
@@ -245,8 +246,8 @@ func (p *Plan) judge(ctx context.Context, m Machine) error {
 		return err
 	}
 	if len(modules) > 0 && !slices.Contains(p.packages, headersPrefix+p.Release) {
-		return &RefusalError{
-			Kind: Blocked, Seen: "dkms has " + modules[0].Module, Why: "it compiles that for each new kernel, and the headers are not among the packages",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "dkms has " + modules[0].Module, Why: "it compiles that for each new kernel, and the headers are not among the packages",
 			Ways: []string{"name " + headersPrefix + p.Release + "_..., too"},
 		}
 	}
@@ -258,8 +259,8 @@ func (p *Plan) judge(ctx context.Context, m Machine) error {
 				return err
 			}
 			if !mayBeDom0(config) {
-				return &RefusalError{
-					Kind: Blocked, Seen: "/boot/config-" + p.Release + " of the package has no CONFIG_XEN_DOM0=y", Why: "it cannot be Dom0's kernel, and grub-mkconfig makes no entry of Xen with it",
+				return &cause.RefusalError{
+					Kind: cause.Blocked, Seen: "/boot/config-" + p.Release + " of the package has no CONFIG_XEN_DOM0=y", Why: "it cannot be Dom0's kernel, and grub-mkconfig makes no entry of Xen with it",
 					Ways: []string{"build it with CONFIG_XEN_DOM0=y"},
 				}
 			}
@@ -283,8 +284,8 @@ func mayBeDom0(config []byte) bool {
 func (p *Plan) keep(ctx context.Context, m Machine) error {
 	e, err := p.boot.usual()
 	if err != nil {
-		return &RefusalError{
-			Kind: Blocked, Seen: err.Error(), Why: "xtm could not keep it the default",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: err.Error(), Why: "xtm could not keep it the default",
 			Ways: []string{"set GRUB_DEFAULT in /etc/default/grub to an entry that is always there"},
 		}
 	}

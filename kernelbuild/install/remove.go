@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
 	"xtm/internal/grub"
 	"xtm/internal/run"
 )
@@ -34,8 +35,9 @@ func (r Removal) Commands() []string {
 	return append(out, run.Cmd{Name: "dpkg", Args: append([]string{"--force-remove-reinstreq", "--purge"}, r.kernel.Packages...)}.String())
 }
 
-// PlanRemove decides what taking a kernel away takes. A *RefusalError says why it
-// is not to be done: it runs, xtm did not install it, or no other would be left.
+// PlanRemove decides what taking a kernel away takes. A
+// *cause.RefusalError says why it is not to be done: it runs, xtm did not install
+// it, or no other would be left.
 func PlanRemove(m Machine, release string, said Starter) (Removal, error) {
 	s, err := readState(m.Root)
 	if err != nil {
@@ -60,8 +62,8 @@ func (m Machine) planRemove(s state, release string, said Starter) (Removal, err
 	}
 	r.By = r.boot.By
 	if r.boot.Running == release {
-		return r, &RefusalError{
-			Kind: Blocked, Seen: "Linux " + release + " is running", Why: "a kernel is not removed under itself",
+		return r, &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "Linux " + release + " is running", Why: "a kernel is not removed under itself",
 			Ways: []string{"boot another one first: xtm kernel list"},
 		}
 	}
@@ -84,7 +86,7 @@ func (m Machine) planRemove(s state, release string, said Starter) (Removal, err
 }
 
 func notOurs(s state, release string) error {
-	r := &RefusalError{Kind: Blocked, Seen: "xtm did not install Linux " + release, Why: "it removes only what it has installed"}
+	r := &cause.RefusalError{Kind: cause.Blocked, Seen: "xtm did not install Linux " + release, Why: "it removes only what it has installed"}
 	for _, k := range s.Kernels {
 		r.Ways = append(r.Ways, "xtm kernel remove "+k.Release)
 	}
@@ -104,8 +106,8 @@ func (r *Removal) replaceDefault(m Machine, s state) error {
 		return err != nil || !found
 	})
 	if len(others) == 0 {
-		return &RefusalError{
-			Kind: Blocked, Seen: "no other kernel is in " + r.boot.Loader.Menu, Why: "nothing would be left to boot",
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: "no other kernel is in " + r.boot.Loader.Menu, Why: "nothing would be left to boot",
 			Ways: []string{"install a kernel of the distribution's first: apt-get install linux-image-amd64"},
 		}
 	}
@@ -206,7 +208,7 @@ func (m Machine) finishRemoval(ctx context.Context, s state) error {
 		if err := m.hold(ctx, &b, r.pin); err != nil {
 			return err
 		}
-	} else if _, refused := errors.AsType[*RefusalError](err); !refused {
+	} else if _, refused := errors.AsType[*cause.RefusalError](err); !refused {
 		return err
 	}
 	return m.takeAway(ctx, s)

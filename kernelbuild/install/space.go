@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"xtm/internal/cause"
 	"xtm/internal/units"
 )
 
@@ -49,8 +50,8 @@ func (m Machine) space(debs []Deb) error {
 		if v.path == boot.path && name != "" {
 			why = fmt.Sprintf("the kernel and its initrd need %d MiB there, going by %s of %d MiB", mib(v.needs), name, mib(initrd))
 		}
-		return &RefusalError{
-			Kind: Blocked, Seen: fmt.Sprintf("%s has %d MiB left", v.path, v.free>>20), Why: why,
+		return &cause.RefusalError{
+			Kind: cause.Blocked, Seen: fmt.Sprintf("%s has %d MiB left", v.path, v.free>>20), Why: why,
 			Ways: []string{"remove kernels that are not needed: xtm kernel list; apt-get autoremove --purge"},
 		}
 	}
