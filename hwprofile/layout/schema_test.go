@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"xtm/hwprofile"
 	"xtm/hwprofile/hwtest"
@@ -24,6 +23,7 @@ import (
 	"xtm/hwprofile/pci"
 	"xtm/internal/hostfs"
 	"xtm/internal/render"
+	"xtm/internal/schematest"
 	"xtm/xen/xl"
 )
 
@@ -280,11 +280,11 @@ func TestOutputsMatchSchemas(t *testing.T) {
 			if err := render.JSON(&b, one.value, true); err != nil {
 				t.Fatal(err)
 			}
-			schema := strict(t, one.schema)
-			if err := schema.Validate(parse(t, b.Bytes())); err != nil {
+			schema := schematest.Strict(t, one.schema)
+			if err := schema.Validate(schematest.Parse(t, b.Bytes())); err != nil {
 				t.Error(err)
 			}
-			damaged := parse(t, b.Bytes()).(map[string]any)
+			damaged := schematest.Parse(t, b.Bytes()).(map[string]any)
 			damaged["extra"] = 1
 			if schema.Validate(damaged) == nil {
 				t.Error("a field that nobody promised passes")
@@ -296,38 +296,4 @@ func TestOutputsMatchSchemas(t *testing.T) {
 			}
 		})
 	}
-}
-
-func parse(t *testing.T, b []byte) any {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// strict compiles a schema with every object closed.
-func strict(t *testing.T, text []byte) *jsonschema.Schema {
-	t.Helper()
-	doc := parse(t, text)
-	var shut func(any)
-	shut = func(v any) {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return
-		}
-		if _, ok := m["properties"]; ok {
-			m["additionalProperties"] = false
-		}
-		for _, x := range m {
-			shut(x)
-		}
-	}
-	shut(doc)
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	return c.MustCompile("schema.json")
 }

@@ -11,57 +11,21 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/render"
+	"xtm/internal/schematest"
 	"xtm/report"
 	"xtm/report/layout"
 	"xtm/xen"
 )
 
-func parse(t *testing.T, b []byte) any {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// strict compiles the schema with every object closed: a published schema must
-// let new fields pass, a test must not.
-func strict(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc := parse(t, layout.SchemaJSON())
-	var shut func(any)
-	shut = func(v any) {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return
-		}
-		if _, ok := m["properties"]; ok {
-			m["additionalProperties"] = false
-		}
-		for _, x := range m {
-			shut(x)
-		}
-	}
-	shut(doc)
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource("report.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	return c.MustCompile("report.json")
-}
-
 func TestReportsMatchSchema(t *testing.T) {
 	var full report.Report
 	fill(t, reflect.ValueOf(&full).Elem())
 	full.Schema = report.Schema
-	schema := strict(t)
+	schema := schematest.Strict(t, layout.SchemaJSON())
 	for name, r := range map[string]report.Report{
 		"full": full, "load": load(), "interval": interval(), "no tmem": noTmem(), "hostile": hostile(),
 		"minimal": {
@@ -74,7 +38,7 @@ func TestReportsMatchSchema(t *testing.T) {
 			if err := render.JSON(&b, r, true); err != nil {
 				t.Fatal(err)
 			}
-			if err := schema.Validate(parse(t, b.Bytes())); err != nil {
+			if err := schema.Validate(schematest.Parse(t, b.Bytes())); err != nil {
 				t.Error(err)
 			}
 		})
@@ -90,7 +54,7 @@ func TestReportsMatchSchema(t *testing.T) {
 			if err := render.JSON(&b, load(), false); err != nil {
 				t.Fatal(err)
 			}
-			m := parse(t, b.Bytes()).(map[string]any)
+			m := schematest.Parse(t, b.Bytes()).(map[string]any)
 			damage(m)
 			if schema.Validate(m) == nil {
 				t.Error("the schema lets it pass")
@@ -163,7 +127,7 @@ func inside(t reflect.Type) (reflect.Type, bool) {
 // TestSchemaNamesEveryField holds the schema and the Go types against each
 // other, field by field, in both directions.
 func TestSchemaNamesEveryField(t *testing.T) {
-	doc := parse(t, layout.SchemaJSON()).(map[string]any)
+	doc := schematest.Parse(t, layout.SchemaJSON()).(map[string]any)
 	defs := doc["$defs"].(map[string]any)
 	seen := map[string]bool{}
 	var compare func(where string, typ reflect.Type, node map[string]any)
@@ -255,7 +219,7 @@ func TestSchemaNamesEveryField(t *testing.T) {
 
 // TestSchemaNamesEveryWord: an enumeration is every constant of its type.
 func TestSchemaNamesEveryWord(t *testing.T) {
-	defs := parse(t, layout.SchemaJSON()).(map[string]any)["$defs"].(map[string]any)
+	defs := schematest.Parse(t, layout.SchemaJSON()).(map[string]any)["$defs"].(map[string]any)
 	for where, want := range map[string][]any{
 		"TmemState.answer": {xen.TmemOn, xen.TmemOff, xen.TmemCompiledOut, xen.TmemRemoved, xen.TmemUnknown},
 		"Finding.verdict": {
