@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -210,4 +211,25 @@ func ReadBalloon(files hostfs.Files) (Balloon, error) {
 	}
 	b.Current, b.Target = units.KiB(current), units.KiB(target)
 	return b, nil
+}
+
+// SetTunable writes a setting of the balloon driver, which is named as in
+// Balloon.Settings. It is not read back. Sysfs takes it in one write, and there is
+// nothing to be made anew.
+func SetTunable(root hostfs.Root, name string, value uint64) error {
+	p, err := root.Path(path.Join(BalloonDir, name))
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(p, os.O_WRONLY|os.O_TRUNC, 0)
+	if err == nil {
+		_, err = f.WriteString(strconv.FormatUint(value, 10) + "\n")
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("set %s to %d: %w", path.Base(name), value, err)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +93,7 @@ func (g Guest) Guard(ctx context.Context, noSwap bool) (Guarded, error) {
 		return out, err
 	}
 	if b, ok := s.Balloon.Get(); ok && b.Shrinks() {
-		if err := g.set(guest.Selfballoon, "0"); err != nil {
+		if err := guest.SetTunable(g.Root, guest.Selfballoon, 0); err != nil {
 			return out, err
 		}
 	}
@@ -165,17 +164,17 @@ func (g Guest) switchOn(s guest.State, out *Guarded) error {
 	b := s.Balloon.Or(guest.Balloon{})
 	if reserved, there := b.Settings[guest.SelfballoonReserve]; there && reserved == 0 {
 		reserve := max(1, guest.DefaultReserve(s.Memory.Or(guest.Memory{}).Managed))
-		if err := g.set(guest.SelfballoonReserve, strconv.FormatInt(int64(reserve), 10)); err != nil {
+		if err := guest.SetTunable(g.Root, guest.SelfballoonReserve, uint64(reserve)); err != nil {
 			return err
 		}
 		out.did("%d MiB, a tenth of the memory, are reserved", reserve)
 	}
 	if _, there := b.Settings[guest.Selfshrinking]; there && len(s.Swaps.Or(nil)) > 0 {
-		if err := g.set(guest.Selfshrinking, "1"); err != nil {
+		if err := guest.SetTunable(g.Root, guest.Selfshrinking, 1); err != nil {
 			return err
 		}
 	}
-	if err := g.set(guest.Selfballoon, "1"); err != nil {
+	if err := guest.SetTunable(g.Root, guest.Selfballoon, 1); err != nil {
 		return err
 	}
 	out.On = true
@@ -194,7 +193,7 @@ const (
 func (g Guest) restore(ctx context.Context, b guest.Balloon, out *Guarded) error {
 	for _, name := range []string{guest.Selfballoon, guest.Selfshrinking} {
 		if _, there := b.Settings[name]; there {
-			if err := g.set(name, "0"); err != nil {
+			if err := guest.SetTunable(g.Root, name, 0); err != nil {
 				return err
 			}
 		}
@@ -210,7 +209,7 @@ func (g Guest) restore(ctx context.Context, b guest.Balloon, out *Guarded) error
 	if b.Current >= target {
 		return nil
 	}
-	if err := g.set(guest.TargetKiB, strconv.FormatInt(int64(target), 10)); err != nil {
+	if err := guest.SetTunable(g.Root, guest.TargetKiB, uint64(target)); err != nil {
 		return err
 	}
 	for waited := time.Duration(0); waited < restoreWait; waited += restoreStep {
@@ -241,27 +240,6 @@ func (g Guest) Stop(ctx context.Context) (Guarded, error) {
 		return out, err
 	}
 	return out, g.restore(ctx, b, &out)
-}
-
-// set writes a setting of the balloon driver. Sysfs takes it in one write, and
-// there is nothing to be made anew.
-func (g Guest) set(name, value string) error {
-	p, err := g.Root.Path(guest.BalloonDir + "/" + name)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(p, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return fmt.Errorf("set %s: %w", name, err)
-	}
-	_, err = f.WriteString(value + "\n")
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("set %s to %s: %w", name, value, err)
-	}
-	return nil
 }
 
 // buildKernel is the way to a kernel that has what this one lacks.

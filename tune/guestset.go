@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path"
 	"slices"
 	"strconv"
 
@@ -110,7 +108,7 @@ func ApplyGuest(root hostfs.Root, p GuestPlan, persist bool) (GuestResult, error
 		return r, nil
 	}
 	for _, c := range slices.Backward(r.Done) {
-		if errBack := setTunable(root, c.Tunable.Name, c.From); errBack != nil {
+		if errBack := guest.SetTunable(root, c.Tunable.Name, c.From); errBack != nil {
 			return r, errors.Join(err, errBack, ErrNotRestored)
 		}
 	}
@@ -151,7 +149,7 @@ func (r *GuestResult) write(root hostfs.Root, p GuestPlan) error {
 		if c.From == c.To {
 			continue
 		}
-		if err := setTunable(root, c.Tunable.Name, c.To); err != nil {
+		if err := guest.SetTunable(root, c.Tunable.Name, c.To); err != nil {
 			return err
 		}
 		r.Done = append(r.Done, c)
@@ -163,27 +161,6 @@ func (r *GuestResult) write(root hostfs.Root, p GuestPlan) error {
 		if got := b.Settings[c.Tunable.Name]; got != c.To && (c.Tunable.Name != guest.TargetKiB || !b.Shrinks()) {
 			return fmt.Errorf("set %s to %d: %w: it is %d", short(c.Tunable.Name), c.To, ErrSilent, got)
 		}
-	}
-	return nil
-}
-
-// setTunable writes a setting of the balloon driver. Sysfs takes it in one write,
-// and there is nothing to be made anew.
-func setTunable(root hostfs.Root, name string, value uint64) error {
-	p, err := root.Path(path.Join(guest.BalloonDir, name))
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(p, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return fmt.Errorf("set %s: %w", short(name), err)
-	}
-	_, err = f.WriteString(strconv.FormatUint(value, 10) + "\n")
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("set %s to %d: %w", short(name), value, err)
 	}
 	return nil
 }
@@ -222,7 +199,7 @@ func UndoGuest(root hostfs.Root, s guest.State, dry bool) (Undone, error) {
 			u.Stays = append(u.Stays, c) // that is for xtm guard, which proves the pool
 			continue
 		case !dry:
-			if err := setTunable(root, t.Name, before); err != nil {
+			if err := guest.SetTunable(root, t.Name, before); err != nil {
 				return u, err
 			}
 		}
