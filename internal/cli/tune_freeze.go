@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -48,10 +46,7 @@ next run of xtm tune. A domain that is saved or migrated is left alone.
 			if err != nil {
 				return err
 			}
-			// A lost connection must not leave a domain frozen.
-			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGHUP)
-			defer stop()
-			return t.freeze(ctx, domains, long, c.Bool("keep"))
+			return t.freeze(c.Context, domains, long, c.Bool("keep"))
 		},
 	}
 }

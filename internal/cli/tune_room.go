@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -51,9 +49,7 @@ off), it says so and only starts the guest.
 			if err != nil {
 				return explainTune(err)
 			}
-			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGHUP)
-			defer stop()
-			return t.makeRoom(ctx, o)
+			return t.makeRoom(c.Context, o)
 		},
 	}
 }
