@@ -54,6 +54,8 @@ func ParseExport(b []byte) (Export, error) {
 		return Export{}, fmt.Errorf("%w of this xtm: schema %d, and it reads %d", ErrExport, e.Schema, ExportSchema)
 	case !releaseName.MatchString(e.Target.Release):
 		return Export{}, fmt.Errorf("%w: release %q", ErrExport, e.Target.Release)
+	case e.Target.Initrd != "" && !packageName.MatchString(e.Target.Initrd):
+		return Export{}, fmt.Errorf("%w: compressor %q", ErrExport, e.Target.Initrd)
 	case !packageName.MatchString(e.Target.Architecture):
 		return Export{}, fmt.Errorf("%w: architecture %q", ErrExport, e.Target.Architecture)
 	}

@@ -30,6 +30,9 @@ type Target struct {
 	// ConfigPath is where the configuration was found, "" where it was not.
 	ConfigPath  string `json:"config_path,omitempty"`
 	DpkgVersion string `json:"dpkg_version"`
+	// Initrd is what its initramfs-tools compress by, such as zstd; "" where it
+	// has none, or nobody looked.
+	Initrd string `json:"initrd,omitempty"`
 }
 
 // Builder is the machine that builds.

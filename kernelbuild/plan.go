@@ -77,7 +77,7 @@ func (p Plan) Err() error {
 func NewPlan(f Facts) Plan {
 	p := Plan{
 		Schema: PlanSchema, Target: f.Target, Profile: f.Options.Profile.Name,
-		Tree: f.Tree, Config: f.Target.ConfigPath, Requested: f.Options.Profile.Requests,
+		Tree: f.Tree, Config: f.Target.ConfigPath,
 	}
 	upstream := p.locate(f)
 	p.user(f.Builder.Root)
@@ -85,6 +85,7 @@ func NewPlan(f Facts) Plan {
 		p.add(finding.Bad, "config-missing", f.Target.Release, "no configuration of this kernel was found",
 			"Install the distribution's kernel, or name a .config.", ConfigPaths(f.Target.Release, true))
 	}
+	p.wish(f)
 	config := p.configure(f)
 	if upstream == "" {
 		p.Needs = estimate(f)
@@ -165,6 +166,17 @@ func (p *Plan) user(root bool) {
 		p.add(finding.Warning, "builds-as-root", "root", "make would run as root, and so would all that the tree brings",
 			"Name a user with --user; the build drops to it.", nil)
 	}
+}
+
+// wish collects the requests: those of the profile, and what the target boots
+// by.
+func (p *Plan) wish(f Facts) {
+	var tree *kconfig.Tree
+	if f.Tree != nil {
+		tree = f.Tree.Kconfig
+	}
+	own := f.Options.Profile.Requests
+	p.Requested = slices.Concat(own, initrdRequests(f.Target.Initrd, tree, own))
 }
 
 // configure makes the configuration that the build begins with; nil without a

@@ -117,8 +117,8 @@ func runScenario(ctx context.Context, s scenario, slow time.Duration) (err error
 }
 
 // lookAround finds what scenarios may need: tmem (this Xen has it switched
-// on), guest-tmem (the guests' kernel has it), libvirt, and xtm:COMMAND for
-// each command of the xtm under test.
+// on), guest-tmem (the guests' kernel has it), guest-package (that kernel came as
+// a package), libvirt, and xtm:COMMAND for each command of the xtm under test.
 func lookAround(ctx context.Context) facts {
 	f := facts{words: map[string]bool{}}
 	f.major = number("/sys/hypervisor/version/major")
@@ -136,6 +136,8 @@ func lookAround(ctx context.Context) facts {
 	if log, err := os.ReadFile(guestLog("web1")); err == nil {
 		f.words["guest-tmem"] = bytes.Contains(log, []byte("LAB-TMEM"))
 	}
+	_, err := os.Stat("/lab/guest/release")
+	f.words["guest-package"] = err == nil
 	for line := range strings.SplitSeq(string(ask("xtm", "--help")), "\n") {
 		if w := strings.Fields(line); len(w) > 1 && strings.HasPrefix(line, "   ") {
 			f.words["xtm:"+strings.TrimSuffix(w[0], ",")] = true

@@ -81,7 +81,7 @@ func openBase(dir string) (base, error) {
 	if err != nil {
 		return base{}, err
 	}
-	if b.guestModules, err = mods.closure("crc32c_generic", "ext4", "xen-blkfront"); err != nil {
+	if b.guestModules, err = mods.closure(guestDrivers...); err != nil {
 		return base{}, err
 	}
 	b.dom0Modules, err = mods.closure("crc32c_generic", "ext4", "ahci", "sd_mod", "loop",
@@ -244,7 +244,16 @@ func (c config) placeXTM(ctx context.Context, dst string) error {
 
 func (c config) placeGuests(b base, dir string) error {
 	kernel, modules := b.kernel, b.guestModules
-	if c.guestKernel != "" {
+	files := map[string]string{}
+	switch {
+	case strings.HasSuffix(c.guestKernel, ".deb"):
+		p, err := openKernelPackage(c.guestKernel, filepath.Join(filepath.Dir(filepath.Dir(dir)), "guest-kernel"))
+		if err != nil {
+			return err
+		}
+		kernel, modules = p.kernel, p.modules
+		files["release"] = p.release + "\n"
+	case c.guestKernel != "":
 		var err error
 		kernel = c.guestKernel
 		if modules, err = besideKernel(kernel); err != nil {
@@ -258,7 +267,7 @@ func (c config) placeGuests(b base, dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{"initrd": string(ram)}
+	files["initrd"] = string(ram)
 	per, loops := disks()
 	for _, g := range guests {
 		files[g.name+".cfg"] = g.xlConfig(per[g.name])

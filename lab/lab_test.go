@@ -27,7 +27,7 @@ func TestScenarios(t *testing.T) {
 				continue
 			}
 			switch word := strings.TrimPrefix(n, "no-"); {
-			case slices.Contains([]string{"tmem", "guest-tmem", "libvirt", needNightly}, word), strings.HasPrefix(word, "xtm:"):
+			case slices.Contains([]string{"tmem", "guest-tmem", "guest-package", "libvirt", needNightly}, word), strings.HasPrefix(word, "xtm:"):
 			default:
 				t.Errorf("%s needs %q, which no host has", s.name, n)
 			}
@@ -268,5 +268,12 @@ func TestConfig(t *testing.T) {
 		if _, err := configFromEnv(look); err == nil {
 			t.Errorf("LAB_SLOW=%s: no error", bad)
 		}
+	}
+}
+
+func TestNeedsModules(t *testing.T) {
+	builtin := "kernel/fs/ext4/ext4.ko\nkernel/drivers/block/xen-blkfront.ko\n"
+	if got := needsModules(builtin, "crc32c_generic", "ext4", "xen_blkfront"); !slices.Equal(got, []string{"crc32c_generic"}) {
+		t.Errorf("got %q", got)
 	}
 }

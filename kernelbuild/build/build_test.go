@@ -120,6 +120,11 @@ func TestRefusals(t *testing.T) {
 			build.VerifyConfig, "CLEANCACHE: wanted y, became absent (mm/Kconfig:", build.ErrDiffers,
 		},
 		{
+			"an initrd that the kernel could not unpack", "4.19", "67", "", "",
+			func(j *build.Job) { j.Export.Target.Initrd = "zstd" },
+			build.VerifyConfig, "initramfs-tools compress by zstd, and this kernel could not unpack that", build.ErrDiffers,
+		},
+		{
 			"a suffix in upper case", "4.19", "67", "", "",
 			func(j *build.Job) { j.Options.PackageVersion = "tmem1" },
 			build.Preflight, "must begin with a digit", kernelbuild.ErrPlan,

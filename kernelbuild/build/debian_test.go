@@ -27,7 +27,7 @@ func TestDebianKernel(t *testing.T) {
 	if os.Getenv("XTM_TEST_KERNEL") != "1" {
 		t.Skip("it takes minutes and 3 GB: make kernel-ci runs it")
 	}
-	b := newBench(t)
+	b := newBench(t, read(t, "testdata/config-6.1-small"))
 	etc := treeHash(t, "/etc")
 
 	// Without a tree the release alone tells.
@@ -104,7 +104,10 @@ type bench struct {
 	user             []string
 }
 
-func newBench(t *testing.T) *bench {
+// nobody is whom a test that runs as root builds as.
+const nobody = 65534
+
+func newBench(t *testing.T, config string) *bench {
 	t.Helper()
 	for _, p := range []string{"apt-get", "apt-cache", "dpkg-deb", "make", "gcc", "flex", "bison", "bc", "rsync", "cpio"} {
 		needs.Program(t, p)
@@ -116,14 +119,8 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, xtmPath: top + "/xtm", dir: top + "/work", target: top + "/target.json", fragPath: top + "/fragment"}
 	must(t, "../..", "go", "build", "-o", b.xtmPath, ".")
 	if os.Geteuid() == 0 {
-		const nobody = 65534
 		b.user = []string{"--user", "nobody"}
-		if err := os.MkdirAll(b.dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(b.dir, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
+		b.makeDir(b.dir)
 		for d := top; d != "/"; d = filepath.Dir(d) { // the test's own folders are root's alone
 			if err := os.Chmod(d, 0o755); err != nil && strings.HasPrefix(d, os.TempDir()+"/") {
 				t.Fatal(err)
@@ -143,7 +140,7 @@ func newBench(t *testing.T) *bench {
 				SourceVersion: strings.Replace(version, "-", "+", 1), BuiltUsing: "linux (= " + version + ")",
 			}),
 		},
-		Config: read(t, "testdata/config-6.1-small"), BootLoader: "grub",
+		Config: config, BootLoader: "grub",
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
@@ -151,6 +148,26 @@ func newBench(t *testing.T) *bench {
 	}
 	write(t, b.target, string(text))
 	return b
+}
+
+// makeDir makes a folder for the user who builds.
+func (b *bench) makeDir(dir string) {
+	b.t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	b.give(dir)
+}
+
+// give lets the user who builds have a file.
+func (b *bench) give(path string) {
+	b.t.Helper()
+	if b.user == nil {
+		return
+	}
+	if err := os.Chown(path, nobody, nobody); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // newest is the version of a package that apt would take.

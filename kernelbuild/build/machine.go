@@ -82,6 +82,7 @@ func (m Machine) Export(ctx context.Context, release string) (kernelbuild.Export
 	case !errors.Is(err, cause.ErrNoData):
 		return e, err
 	}
+	e.Target.Initrd = kernelbuild.FindInitrd(m.Files)
 	e.Modules = m.modules()
 	e.DKMS = m.dkms()
 	e.Crypttab = m.hasEntries("/etc/crypttab", "")

@@ -158,6 +158,9 @@ func (s *session) checkImage(ctx context.Context, p kernelbuild.Package) error {
 			return fmt.Errorf("its configuration has %s=%s, not %s: %w", r.Symbol, config.Text(r.Symbol), r.Value, ErrPackage)
 		}
 	}
+	if f, ok := s.Export.Target.InitrdReadable(config); !ok {
+		return fmt.Errorf("%s: %w", f.Seen, ErrPackage)
+	}
 	for _, m := range kernelbuild.ModulesOf(config, s.plan.Requested) {
 		if !has("lib/modules/"+release+"/kernel/"+m) && !has("usr/lib/modules/"+release+"/kernel/"+m) {
 			return fmt.Errorf("it has no module %s: %w", m, ErrPackage)

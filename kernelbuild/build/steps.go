@@ -189,7 +189,7 @@ func (s *session) verifyConfig(context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s/.config: %w", s.treeDir(), err)
 	}
-	v, err := kernelbuild.Verify(s.tree, requested, final, s.plan.Requested)
+	v, err := kernelbuild.Verify(s.tree, s.Export.Target, requested, final, s.plan.Requested)
 	if err != nil {
 		return nil, err
 	}
