@@ -75,7 +75,6 @@ func (u *uses) all(class uint8, g Guard, chain ...string) {
 const (
 	classStorage uint8 = 0x01
 	classNetwork uint8 = 0x02
-	classDisplay uint8 = 0x03
 )
 
 func (p *Profile) readUses(files hostfs.Files) {

@@ -11,7 +11,8 @@ import (
 // Specification, revision 3.08, chapter 5. Xen does not rename it.
 type IVRS struct {
 	Header Header `json:"header"`
-	// Info is the word of address sizes: see PhysicalBits and VirtualBits.
+	// Info is the word of address sizes in bits: physical ones in bits 8 to 14,
+	// those that a device may use in bits 15 to 21.
 	Info uint32 `json:"info"`
 
 	// Units holds one entry for each block: a unit has up to three, of types
@@ -20,12 +21,6 @@ type IVRS struct {
 	Reserved []AMDReserved `json:"reserved,omitempty"`
 	Unknown  []Unknown     `json:"unknown,omitempty"`
 }
-
-// PhysicalBits is the size of a physical address.
-func (t IVRS) PhysicalBits() int { return int(t.Info >> 8 & 0x7f) }
-
-// VirtualBits is the size of an address that a device may use.
-func (t IVRS) VirtualBits() int { return int(t.Info >> 15 & 0x7f) }
 
 // AMDUnit is one block that describes an IOMMU (IVHD).
 type AMDUnit struct {

@@ -83,8 +83,8 @@ func TestParseIVRS(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got.PhysicalBits() != 48 || got.VirtualBits() != 64 || !got.Header.ChecksumOK {
-		t.Errorf("%d bits physical, %d virtual, checksum %v", got.PhysicalBits(), got.VirtualBits(), got.Header.ChecksumOK)
+	if !got.Header.ChecksumOK {
+		t.Errorf("checksum %v", got.Header.ChecksumOK)
 	}
 	if rs := got.ReservedFor(a("01:00.3")); len(rs) != 1 || rs[0].Start != 0xce000000 {
 		t.Errorf("ranges of 01:00.3: %+v", rs)

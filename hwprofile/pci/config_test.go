@@ -129,31 +129,14 @@ func TestResources(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for i, c := range []struct{ memory, io, prefetch, register bool }{{true, false, false, true}, {false, true, false, true}, {true, false, true, false}, {true, false, true, false}} {
+	for i, c := range []struct{ memory, io, register bool }{{true, false, true}, {false, true, true}, {true, false, false}, {true, false, false}} {
 		r := got[i]
-		if r.Memory() != c.memory || r.IO() != c.io || r.Prefetchable() != c.prefetch || r.Register() != c.register {
-			t.Errorf("%+v: memory %v, ports %v, prefetchable %v, register %v", r, r.Memory(), r.IO(), r.Prefetchable(), r.Register())
+		if r.Memory() != c.memory || r.IO() != c.io || r.Register() != c.register {
+			t.Errorf("%+v: memory %v, ports %v, register %v", r, r.Memory(), r.IO(), r.Register())
 		}
 	}
 	if got[0].Size() != 1<<20 {
 		t.Errorf("size %#x", got[0].Size())
-	}
-}
-
-func TestSharesPage(t *testing.T) {
-	memory := func(start, end uint64) Resource { return Resource{Start: start, End: end, Flags: flagMemory} }
-	for _, c := range []struct {
-		a, b Resource
-		want bool
-	}{
-		{memory(0xf7f3b000, 0xf7f3bfff), memory(0xf7f3a000, 0xf7f3a7ff), false}, // I217 and SATA of the X10SAE
-		{memory(0xf7f3a000, 0xf7f3a0ff), memory(0xf7f3a800, 0xf7f3a8ff), true},
-		{memory(0xf7f39f00, 0xf7f3a0ff), memory(0xf7f3a800, 0xf7f3a8ff), true},
-		{Resource{Start: 0xe000, End: 0xe01f, Flags: flagIO}, memory(0xe000, 0xefff), false},
-	} {
-		if c.a.SharesPage(c.b) != c.want || c.b.SharesPage(c.a) != c.want {
-			t.Errorf("%+v and %+v: want %v", c.a, c.b, c.want)
-		}
 	}
 }
 

@@ -101,11 +101,10 @@ type Class uint32
 
 // The classes that matter to xtm, without their interface byte.
 const (
-	HostBridge    Class = 0x0600
-	ISABridge     Class = 0x0601
-	PCIBridge     Class = 0x0604
-	SMBus         Class = 0x0c05
-	USBController Class = 0x0c03
+	HostBridge Class = 0x0600
+	ISABridge  Class = 0x0601
+	PCIBridge  Class = 0x0604
+	SMBus      Class = 0x0c05
 )
 
 // Base is the base class: 06 for bridges.
@@ -150,10 +149,9 @@ type Resource struct {
 
 // Flags of a Resource: Linux include/linux/ioport.h.
 const (
-	flagIO       = 0x100
-	flagMemory   = 0x200
-	flagPrefetch = 0x2000
-	romIndex     = 6
+	flagIO     = 0x100
+	flagMemory = 0x200
+	romIndex   = 6
 )
 
 // Memory tells whether the range is memory, not I/O ports.
@@ -162,18 +160,9 @@ func (r Resource) Memory() bool { return r.Flags&flagMemory != 0 }
 // IO tells whether the range is I/O ports.
 func (r Resource) IO() bool { return r.Flags&flagIO != 0 }
 
-// Prefetchable tells whether reads have no side effect.
-func (r Resource) Prefetchable() bool { return r.Flags&flagPrefetch != 0 }
-
 // Register tells whether this is a base address register of the function
 // itself: not its ROM, not a window of a bridge, not of a virtual function.
 func (r Resource) Register() bool { return r.Index < romIndex }
 
 // Size is the length in bytes; 0 for all 2⁶⁴.
 func (r Resource) Size() uint64 { return r.End - r.Start + 1 }
-
-// SharesPage tells whether both hold memory in one 4 KiB page: whoever is
-// given one of them sees a part of the other.
-func (r Resource) SharesPage(o Resource) bool {
-	return r.Memory() && o.Memory() && r.Start>>12 <= o.End>>12 && o.Start>>12 <= r.End>>12
-}
