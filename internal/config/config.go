@@ -57,14 +57,6 @@ func Read(files hostfs.Files) (Config, error) {
 	return c, nil
 }
 
-// Example is a whole file; it says what is the default anyway.
-const Example = `[history]
-path = "/var/lib/xtm/history.db"
-snapshots = "90d"    # every snapshot is kept so long
-hours = "3y"         # one row an hour is kept so long
-max_size = "1GiB"    # the oldest goes before the file grows beyond
-`
-
 // Parse reads the text of a file, strictly: what is not known is an error.
 //
 //	[history]
