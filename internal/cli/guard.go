@@ -53,9 +53,9 @@ func guard(ctx context.Context, env Env, m setup.Machine, noSwap bool) error {
 		return err
 	}
 	out, err := g.Guard(ctx, noSwap)
-	s := &setupRun{env: env}
+	d := dialog{env: env}
 	for _, did := range out.Did {
-		if err := s.say(did); err != nil {
+		if err := d.say(did); err != nil {
 			return err
 		}
 	}

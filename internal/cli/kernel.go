@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"slices"
-
 	"github.com/urfave/cli/v2"
 )
 
@@ -17,9 +15,9 @@ beside the old one.
 
    xtm kernel check                    would loading a module do?
    xtm kernel plan                     what a build would take, and what stands in its way`,
-		Subcommands: slices.Concat(
-			[]*cli.Command{kernelCheckCommand(env), kernelPlanCommand(env), kernelBuildCommand(env)},
-			kernelInstallCommands(env),
-		),
+		Subcommands: []*cli.Command{
+			kernelCheckCommand(env), kernelPlanCommand(env), kernelBuildCommand(env),
+			kernelInstallCommand(env), kernelConfirmCommand(env), kernelRemoveCommand(env), kernelListCommand(env),
+		},
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -35,11 +34,8 @@ lines what changed since the one before and what to do.
 
 // installFlags are those of install and remove.
 func installFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "root", Usage: "work on the system in this `DIR`, which does not run", TakesFile: true},
-		&cli.BoolFlag{Name: "dry-run", Usage: "show the changes and stop"},
-		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask whether to apply the changes"},
-	}
+	root := &cli.StringFlag{Name: "root", Usage: "work on the system in this `DIR`, which does not run", TakesFile: true}
+	return append([]cli.Flag{root}, dialogFlags()...)
 }
 
 // deliveryFlags say where a report goes.
@@ -114,15 +110,14 @@ func periodicRemove(env Env) *cli.Command {
 
 // periodicChange is one run of install or remove.
 type periodicChange struct {
-	setupRun
+	dialog
+
 	machine periodic.Machine
 }
 
 func openPeriodic(c *cli.Context, env Env) (*periodicChange, error) {
 	s := &periodicChange{
-		setupRun: setupRun{
-			env: env, name: "periodic " + c.Command.Name, dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), in: bufio.NewReader(noInput(env.Stdin)),
-		},
+		dialog:  openDialog(c, env, "periodic "+c.Command.Name),
 		machine: periodic.Machine{Files: env.Files, Run: env.Run},
 	}
 	root, live := env.Files.(hostfs.Root)
@@ -172,17 +167,8 @@ func (s *periodicChange) carryOut(ctx context.Context, plan periodic.Plan, nothi
 	if s.dryRun {
 		return s.say("Nothing was changed. Without --dry-run this is done.")
 	}
-	if !s.yes {
-		if !s.env.Interactive {
-			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: --dry-run"}}
-		}
-		ok, err := s.ask(ctx, "Apply this? [y/N] ", "y", "yes")
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errDeclined
-		}
+	if err := s.agree(ctx, "Apply this", "apply"); err != nil {
+		return err
 	}
 	switch err := periodic.Apply(ctx, s.machine, plan); {
 	case errors.Is(err, periodic.ErrNotRestored):

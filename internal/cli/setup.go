@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -21,29 +19,20 @@ import (
 
 // setupFlags are those of enable-tmem and disable-tmem.
 func setupFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"},
-		&cli.StringFlag{Name: "root", Usage: "work on the system in this `DIR`; its programs run chrooted", TakesFile: true},
-		&cli.BoolFlag{Name: "dry-run", Usage: "show the changes and stop"},
-		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask whether to apply the changes"},
-	}
+	return append([]cli.Flag{&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"}, rootFlag()}, dialogFlags()...)
 }
 
 // setupRun is one run of enable-tmem or disable-tmem.
 type setupRun struct {
-	env         Env
-	machine     setup.Machine
-	role        role.Role
-	name        string
-	dryRun, yes bool
-	in          *bufio.Reader
+	dialog
+
+	machine setup.Machine
+	role    role.Role
 }
 
 // openSetup understands what both commands are told.
 func openSetup(c *cli.Context, env Env, undo bool) (*setupRun, error) {
-	s := &setupRun{
-		env: env, name: c.Command.Name, dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), in: bufio.NewReader(noInput(env.Stdin)),
-	}
+	s := &setupRun{dialog: openDialog(c, env, c.Command.Name)}
 	root, ok := env.Files.(hostfs.Root)
 	if !ok {
 		return nil, fmt.Errorf("%s: a recorded machine cannot be changed: %w", s.name, cause.ErrNotSupported)
@@ -53,17 +42,18 @@ func openSetup(c *cli.Context, env Env, undo bool) (*setupRun, error) {
 	if s.machine.Root, s.machine.Offline, err = rootOf(c, root); err != nil {
 		return nil, err
 	}
-	if !s.dryRun && !env.Root {
-		return nil, &exitError{
-			exitNeedsRoot, fmt.Errorf("%s: it changes how the machine boots: %w", s.name, cause.ErrNeedsRoot),
-			[]string{"sudo xtm " + s.name, "what it would change: sudo xtm " + s.name + " --dry-run"},
-		}
+	if err := s.mayChangeBoot(); err != nil {
+		return nil, err
 	}
 	s.role, _, err = findRole(s.machine.Root, s.machine.Offline, c.String("role"))
 	if err != nil && undo && s.machine.Offline {
 		s.role, err = role.Guest, nil // it may have been Xen's once; what was done is on record
 	}
 	return s, err
+}
+
+func rootFlag() cli.Flag {
+	return &cli.StringFlag{Name: "root", Usage: "work on the system in this `DIR`; its programs run chrooted", TakesFile: true}
 }
 
 // rootOf is the system that --root names, or the running one.
@@ -80,13 +70,6 @@ func rootOf(c *cli.Context, running hostfs.Root) (root hostfs.Root, offline bool
 		return "", false, err
 	}
 	return hostfs.Root(dir), true, nil
-}
-
-func noInput(r io.Reader) io.Reader {
-	if r == nil {
-		return strings.NewReader("")
-	}
-	return r
 }
 
 // findRole finds out which side of Xen a machine is on, and by what. A side that

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"xtm/internal/render"
@@ -47,43 +46,14 @@ func (s *setupRun) show(plan setup.Plan, nothing string) (done bool, err error) 
 	return true, s.say("Nothing was changed. Without --dry-run this is written.")
 }
 
-// affirm asks for a statement that --yes does not make.
-func (s *setupRun) affirm(ctx context.Context, statement string, said bool, flag string) error {
-	if statement == "" || said {
-		return nil
-	}
-	if !s.env.Interactive {
-		return &usageError{
-			"this must be affirmed first: " + statement,
-			[]string{"if it is so: " + flag + " (--yes does not say it)"},
-		}
-	}
-	ok, err := s.ask(ctx, statement+". Is that so? Type yes: ", "yes")
-	if err == nil && !ok {
-		err = errDeclined
-	}
-	return err
-}
-
-var errDeclined = errors.New("not confirmed: nothing was changed")
-
 // apply asks whether to go on, and does it.
 func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) error {
-	if !s.yes {
-		if !s.env.Interactive {
-			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: --dry-run"}}
-		}
-		question := "Apply this"
-		if command := plan.Command(); command != "" {
-			question += " and run " + command
-		}
-		ok, err := s.ask(ctx, question+"? [y/N] ", "y", "yes")
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errDeclined
-		}
+	question := "Apply this"
+	if command := plan.Command(); command != "" {
+		question += " and run " + command
+	}
+	if err := s.agree(ctx, question, "apply"); err != nil {
+		return err
 	}
 	out, err := setup.Apply(ctx, s.machine, plan)
 	if err != nil {
@@ -121,37 +91,4 @@ func failed(ctx context.Context, err error, out setup.Outcome) error {
 		hints = []string{"to see what it lacks, run it alone: " + program.Cmd}
 	}
 	return &exitError{exitFailed, fmt.Errorf("everything is as before: %w", err), hints}
-}
-
-// ask reads one line from the terminal, until the user interrupts it.
-func (s *setupRun) ask(ctx context.Context, question string, yes ...string) (bool, error) {
-	if _, err := io.WriteString(s.env.Stderr, question); err != nil {
-		return false, err
-	}
-	type answer struct {
-		line string
-		err  error
-	}
-	given := make(chan answer, 1)
-	go func() {
-		line, err := s.in.ReadString('\n')
-		given <- answer{line, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return false, errors.Join(s.say(""), &exitError{exitInterrupted, errors.New("interrupted: nothing was changed"), nil})
-	case a := <-given:
-		switch {
-		case errors.Is(a.err, io.EOF):
-			return false, s.say("") // the cursor stands behind the question
-		case a.err != nil:
-			return false, a.err
-		}
-		return slices.Contains(yes, strings.ToLower(strings.TrimSpace(a.line))), nil
-	}
-}
-
-func (s *setupRun) say(text string) error {
-	_, err := fmt.Fprintln(s.env.Stderr, render.Escape(text))
-	return err
 }

@@ -205,8 +205,8 @@ func (t *tuneRun) applyAdvice(ctx context.Context, out *adviceGiven, yes bool) e
 		if !t.env.Interactive {
 			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: without --apply"}}
 		}
-		ask := &setupRun{env: t.env, in: bufio.NewReader(noInput(t.env.Stdin))}
-		ok, err := ask.ask(ctx, fmt.Sprintf("Make these %d changes? [y/N] ", len(plan.Calls)), "y", "yes")
+		d := dialog{env: t.env, in: bufio.NewReader(noInput(t.env.Stdin))}
+		ok, err := d.ask(ctx, fmt.Sprintf("Make these %d changes? [y/N] ", len(plan.Calls)), "y", "yes")
 		if err != nil {
 			return err
 		}
