@@ -17,6 +17,9 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 		old, oldPools = xen.TmemClient{}, nil
 	}
 	span := before.listSpan
+	if d.Reset != "" || !was.found {
+		span = 0
+	}
 	eph := Ephemeral{
 		Pages: c.Ephemeral.Now, Peak: c.Ephemeral.Max,
 		DiskReadsAvoided: counter(c.EphemeralGets, old.EphemeralGets, span),
@@ -30,7 +33,7 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 	for i := range c.Pools {
 		p := c.Pools[i]
 		oldPool := oldPools.of(p)
-		out.Pools = append(out.Pools, poolOf(p, oldPool, before))
+		out.Pools = append(out.Pools, poolOf(p, oldPool, before.listSpan))
 		switch {
 		case p.Shared && !p.Persistent:
 			es.shared++
@@ -40,13 +43,12 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 			es.add(p, oldPool)
 		}
 	}
-	compared := d.Reset == "" && was.found && span > 0
 	if totalsOnly || es.n+es.shared > 0 {
 		if !totalsOnly {
 			eph.Pools = opt.Of(int64(es.n + es.shared))
 		}
-		eph.Puts = es.counter(es.puts, es.putsRise, compared, span)
-		eph.HitRate = es.efficiency(es.gets, es.getTries, es.getsRise, es.getTriesRise, compared)
+		eph.Puts = NewCounter(es.puts, es.putsRise, span)
+		eph.HitRate = efficiency(es.gets, es.getTries, es.getsRise, es.getTriesRise, span)
 		eph.LostOrFlushed = es.lost()
 		if !eph.Pages.Has() {
 			eph.Pages = es.pages
@@ -58,8 +60,8 @@ func (d *Domain) fill(c xen.TmemClient, totalsOnly bool, was match, before earli
 			per.Pools = opt.Of(int64(ps.n))
 		}
 		per.Pages, per.Peak = ps.pages, ps.peak
-		per.Acceptance = ps.efficiency(ps.puts, ps.putTries, ps.putsRise, ps.putTriesRise, compared)
-		per.Refused = ps.counter(ps.refused, ps.refusedRise, compared, span)
+		per.Acceptance = efficiency(ps.puts, ps.putTries, ps.putsRise, ps.putTriesRise, span)
+		per.Refused = NewCounter(ps.refused, ps.refusedRise, span)
 		out.Persistent = &per
 		d.PersistentMemory = pagesKiB(per.Pages)
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/internal/units"
 	"xtm/xen"
@@ -34,10 +34,10 @@ func Compute(prev *xen.Snapshot, cur xen.Snapshot, rules Thresholds) Report {
 		r.Notes = append(r.Notes, list.Notes...)
 		r.Notes = append(r.Notes, tmem.Check(list)...)
 		if list.Truncated != "" {
-			r.Gaps = append(r.Gaps, xen.Gap{What: "part of the tmem listing", Why: list.Truncated, Cause: "failed"})
+			r.Gaps = append(r.Gaps, xen.Gap{What: "part of the tmem listing", Why: list.Truncated, Cause: cause.Failed})
 		}
 		for i := range list.Shared {
-			r.SharedPools = append(r.SharedPools, poolOf(list.Shared[i], before.shared(list.Shared[i]), before))
+			r.SharedPools = append(r.SharedPools, poolOf(list.Shared[i], before.shared(list.Shared[i]), before.listSpan))
 		}
 	}
 	r.Domains = domainsOf(cur, before)
@@ -112,25 +112,6 @@ func memoryOf(d xen.Domain) Domain {
 // more than the limit for a domain while it changes.
 func minus(a, b opt.Value[units.KiB]) opt.Value[units.KiB] {
 	return opt.Both(a, b, func(a, b units.KiB) units.KiB { return max(0, a-b) })
-}
-
-// counter reads one counter, with its rise where there is an earlier reading.
-func counter(now, was xen.Count, span time.Duration) Counter {
-	c := Counter{Total: now}
-	if rise := opt.Both(now, was, func(n, w int64) int64 { return n - w }); rise.Has() && rise.Or(0) >= 0 && span > 0 {
-		c.Interval = rise
-		c.PerSecond = opt.Of(milli(float64(rise.Or(0)) / span.Seconds()))
-	}
-	return c
-}
-
-// ratio is a share; its value is absent where nothing was counted.
-func ratio(part, whole xen.Count) Ratio {
-	r := Ratio{Part: part, Whole: whole}
-	if p, w := part.Or(0), whole.Or(0); part.Has() && w > 0 {
-		r.Value = opt.Of(float64(p) / float64(w))
-	}
-	return r
 }
 
 // add sums counts; absent ones do not count, and all absent is absent.

@@ -120,7 +120,7 @@ func acceptanceFalling(r *Report, d *Domain, th Threshold) opt.Value[finding.Fin
 	}
 	in := *p.Acceptance.Interval
 	total := p.Acceptance.Total
-	before := ratio(opt.Of(total.Part.Or(0)-in.Part.Or(0)), opt.Of(total.Whole.Or(0)-in.Whole.Or(0)))
+	before := NewRatio(opt.Of(total.Part.Or(0)-in.Part.Or(0)), opt.Of(total.Whole.Or(0)-in.Whole.Or(0)))
 	switch {
 	case !before.Value.Has() || in.Whole.Or(0) == 0:
 		return none()

@@ -7,6 +7,7 @@ import (
 	"xtm/internal/finding"
 	"xtm/internal/opt"
 	"xtm/internal/units"
+	"xtm/xen"
 )
 
 // hitRateLow: pages held in Xen that are hardly ever read back take memory that
@@ -90,7 +91,7 @@ func frozen(_ *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
 // takesNoPart: on a host with tmem, a guest that is no client keeps all it was
 // given.
 func takesNoPart(r *Report, d *Domain, th Threshold) opt.Value[finding.Finding] {
-	if d.Dom0 || d.Client != nil || r.Tmem.Answer != "on" || !d.Reclaimed.Has() || !held(d.Uptime, th) ||
+	if d.Dom0 || d.Client != nil || r.Tmem.Answer != xen.TmemOn || !d.Reclaimed.Has() || !held(d.Uptime, th) ||
 		float64(d.Reclaimed.Or(0)) > th.Limit*float64(d.Maximum.Or(0)) {
 		return none()
 	}

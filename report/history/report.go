@@ -199,12 +199,11 @@ func clientBefore(c xen.TmemClient, p *DomainPoint) xen.TmemClient {
 
 // addTotals counts the domains that are gone too.
 func addTotals(h *report.Host, p *HostPoint) {
-	span := p.Span().Seconds()
 	for column, to := range map[HostColumn]*report.Counter{
 		HostDiskReadsAvoided: &h.DiskReadsAvoided, HostSwapWritesAvoided: &h.SwapWritesAvoided, HostSwapReadsAvoided: &h.SwapReadsAvoided,
 	} {
-		if rise := p.Rise(column); rise.Has() && span > 0 {
-			*to = report.NewCounter(to.Total, rise, span)
+		if rise := p.Rise(column); rise.Has() && p.Span() > 0 {
+			*to = report.NewCounter(to.Total, rise, p.Span())
 		}
 	}
 }
