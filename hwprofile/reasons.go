@@ -8,7 +8,77 @@ import (
 
 	"xtm/hwprofile/pci"
 	"xtm/internal/finding"
+	"xtm/internal/role"
 )
+
+// requesters looks for ids that the device's transfers may carry and that Xen
+// does not map: the first transfer would be a fault.
+func (a *assessment) requesters() {
+	if a.p.IOMMU.IVRS != nil {
+		return // AMD's table itself names the ids
+	}
+	for _, r := range a.p.topology.Requesters(a.d.Address) {
+		if r.Xen {
+			continue
+		}
+		seen := fmt.Sprintf("its transfers may carry the id %s, which Xen does not map: %s", r.ID, r.Why)
+		advice := "use it in another slot, or another card"
+		if b, _ := a.p.topology.HiddenBridge(a.d.Address); b != nil {
+			seen += fmt.Sprintf("; the bridge %s (%s) has no PCI Express capability, and what is behind it must go together", b.Address, b.ID.Or(pci.ID{}))
+			advice = "use a device that is not behind this bridge; Xen would report VT-d faults and the device would not work"
+		}
+		if a.p.Role == role.Host {
+			a.never("requester-id", seen, advice)
+		} else {
+			a.say(finding.Warning, "requester-id", seen, advice)
+		}
+		return
+	}
+}
+
+// reserved looks at memory that the firmware ties to the device.
+func (a *assessment) reserved() {
+	t := a.p.IOMMU.DMAR
+	if t == nil && a.p.IOMMU.IVRS == nil {
+		if a.p.IOMMU.State != IOMMUNotOffered {
+			a.say(finding.CouldNotTell, "reserved-memory", "the firmware's table of reserved memory could not be read", "run it as root")
+		}
+		return
+	}
+	if t == nil {
+		a.reservedAMD()
+		return
+	}
+	for _, r := range t.ReservedFor(a.p.topology, a.d.Address) {
+		where := fmt.Sprintf("the firmware ties it to memory %#x–%#x", r.Base, r.Limit)
+		if !r.Shared() {
+			a.say(finding.Note, "reserved-memory", where+", which the guest will see as it is", "")
+			continue
+		}
+		others := slices.DeleteFunc(r.Devices(a.p.topology), func(o pci.Address) bool { return o == a.d.Address })
+		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, list(others)),
+			"Xen 4.6 and later refuse it unless rdm_policy=relaxed is in the guest's configuration, which is not secure")
+	}
+}
+
+// reservedAMD is reserved for AMD's table. Xen gives such a device away, and its
+// range with it (since XSA-378 to the guest that has it, and to no other).
+func (a *assessment) reservedAMD() {
+	for _, r := range a.p.IOMMU.IVRS.ReservedFor(a.d.Address) {
+		where := fmt.Sprintf("the firmware ties it to memory %#x–%#x", r.Start, r.Start+max(r.Size, 1)-1)
+		var others []pci.Address
+		for i := range a.p.Devices {
+			if d := &a.p.Devices[i]; d.Address != a.d.Address && part(d.Class) == "" && slices.Contains(a.p.IOMMU.IVRS.ReservedFor(d.Address), r) {
+				others = append(others, d.Address)
+			}
+		}
+		if len(others) == 0 {
+			a.say(finding.Note, "reserved-memory", where+", which the guest will see as it is", "")
+			continue
+		}
+		a.say(finding.Warning, "reserved-memory", where+" together with "+list(others)+": whoever has one of them reaches the others' memory", "give all of them to the same guest")
+	}
+}
 
 // reset looks for a way to put the device into a known state before another
 // guest, or the host, gets it.
