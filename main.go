@@ -27,9 +27,9 @@ func start() int {
 		signals = append(signals, syscall.SIGHUP) // a lost terminal must not leave a change half made
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	defer stop()
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	// A second signal ends the program at once. One that comes with the first is no
+	// second one: timeout(1) signals its program and then the program's group.
+	context.AfterFunc(ctx, func() { time.Sleep(time.Second); stop() })
 	width, _, errSize := term.GetSize(int(os.Stdout.Fd()))
 	program, err := os.Executable()
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 // its own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"xtm": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		root := hostfs.Host
 		if r := os.Getenv("XTM_ROOT"); r != "" {
 			root = hostfs.Root(r)
@@ -49,9 +49,7 @@ func TestMain(m *testing.M) {
 		if release := os.Getenv("XTM_FAKE_XEN"); release != "" {
 			env.Calls = fakeXen(release)
 		}
-		code := cli.Run(ctx, env)
-		stop()
-		os.Exit(code)
+		os.Exit(cli.Run(ctx, env))
 	}})
 }
 
