@@ -48,7 +48,7 @@ func (o Options) Check() error {
 		return err
 	}
 	for _, a := range o.MailTo {
-		if err := CheckAddress(a); err != nil {
+		if err := checkAddress(a); err != nil {
 			return err
 		}
 	}
@@ -65,9 +65,9 @@ func (o Options) Check() error {
 	return nil
 }
 
-// CheckAddress takes an address as sendmail's argument: a local name or
+// checkAddress takes an address as sendmail's argument: a local name or
 // name@domain, without what a shell, a unit or a crontab would act upon.
-func CheckAddress(a string) error {
+func checkAddress(a string) error {
 	local, domain, at := strings.Cut(a, "@")
 	if local == "" || at && domain == "" || strings.HasPrefix(a, "-") || strings.Contains(domain, "@") || len(a) > 254 || !plain(a) {
 		return fmt.Errorf("%.80q is no mail address: root, or name@domain", a)

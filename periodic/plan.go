@@ -10,10 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/diff"
+
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
-
-	"github.com/rogpeppe/go-internal/diff"
 )
 
 // Machine is the system that reports periodically.
@@ -26,17 +27,10 @@ type Machine struct {
 	Offline bool
 }
 
-// RefusalError is a plan that is not made, and nothing was written.
-type RefusalError struct {
-	Seen, Why string
-	Ways      []string
+// refuse is a plan that is not made: something stands in the way.
+func refuse(seen, why string, ways ...string) error {
+	return &cause.RefusalError{Kind: cause.Blocked, Seen: seen, Why: why, Ways: ways}
 }
-
-// Error is what was found and why it will not do.
-func (r *RefusalError) Error() string { return r.Seen + ": " + r.Why }
-
-// Hints are the ways that will do.
-func (r *RefusalError) Hints() []string { return r.Ways }
 
 // change is a file that is written, replaced or removed.
 type change struct {
@@ -114,10 +108,8 @@ func PlanInstall(ctx context.Context, m Machine, o Options) (Plan, error) {
 		return Plan{}, err
 	}
 	if inHome(o.Program) || strings.HasPrefix(o.Program, "/tmp/") || strings.HasPrefix(o.Program, "/var/tmp/") {
-		return Plan{}, &RefusalError{
-			"xtm runs from " + o.Program, "a service that root runs from there runs what whoever owns the folder puts there",
-			[]string{"install -m 755 " + o.Program + " /usr/local/bin/xtm, and run that one"},
-		}
+		return Plan{}, refuse("xtm runs from "+o.Program, "a service that root runs from there runs what whoever owns the folder puts there",
+			"install -m 755 "+o.Program+" /usr/local/bin/xtm, and run that one")
 	}
 	scheduler, err := m.scheduler(o.Scheduler)
 	if err == nil && len(o.MailTo) > 0 {
@@ -204,9 +196,8 @@ func (m Machine) plan(want map[string][]byte) (Plan, error) {
 				c.old = []byte(target)
 			}
 		} else if c.old, err = m.Files.ReadFile(name); err == nil && !bytes.HasPrefix(c.old, []byte(mark)) {
-			return p, &RefusalError{
-				name + " is there and xtm did not write it", "it is somebody else's", []string{"move it away, if it is not needed"},
-			}
+			return p, refuse(name+" is there and xtm did not write it", "it is somebody else's",
+				"move it away, if it is not needed")
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return p, err
@@ -253,14 +244,14 @@ func (m Machine) scheduler(said Scheduler) (Scheduler, error) {
 	}
 	switch said {
 	case Systemd:
-		return "", &RefusalError{"this machine does not run systemd", "no timer would start xtm", []string{"with cron: --scheduler cron"}}
+		return "", refuse("this machine does not run systemd", "no timer would start xtm",
+			"with cron: --scheduler cron")
 	case Cron:
-		return "", &RefusalError{"there is no folder /etc/cron.d", "no cron that reads it is installed", []string{"install cron", "with systemd: --scheduler systemd"}}
+		return "", refuse("there is no folder /etc/cron.d", "no cron that reads it is installed",
+			"install cron", "with systemd: --scheduler systemd")
 	}
-	return "", &RefusalError{
-		"this machine neither runs systemd nor has a folder /etc/cron.d", "there is nothing that starts xtm from time to time",
-		[]string{"install cron", "have something else start: xtm periodic run"},
-	}
+	return "", refuse("this machine neither runs systemd nor has a folder /etc/cron.d", "there is nothing that starts xtm from time to time",
+		"install cron", "have something else start: xtm periodic run")
 }
 
 // hasSendmail refuses to promise mails that nobody would take.
@@ -270,10 +261,8 @@ func (m Machine) hasSendmail() error {
 			return err
 		}
 	}
-	return &RefusalError{
-		"this machine has no sendmail", "nothing would take the mail",
-		[]string{"apt-get install dma (or msmtp-mta, nullmailer, postfix, exim4), and set it up", "keep reports instead: --out /var/log/xtm"},
-	}
+	return refuse("this machine has no sendmail", "nothing would take the mail",
+		"apt-get install dma (or msmtp-mta, nullmailer, postfix, exim4), and set it up", "keep reports instead: --out /var/log/xtm")
 }
 
 // active asks whether the timer runs. Where that cannot be told it does not:

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 
-	"xtm/internal/atomicfile"
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 	"xtm/xen"
 )
 
 // statePath holds the snapshot of the last run, to compare with.
-const statePath = "/var/lib/xtm/periodic.json"
+const statePath = statedir.Path + "/periodic.json"
 
 // stateSchema is the version of its form.
 const stateSchema = 1
@@ -53,15 +52,5 @@ func parseState(b []byte) (*xen.Snapshot, error) {
 
 // Remember keeps a snapshot for the next run.
 func Remember(root hostfs.Root, s xen.Snapshot) error {
-	b, err := json.Marshal(state{stateSchema, s})
-	if err != nil {
-		return fmt.Errorf("write %s: %w", statePath, err)
-	}
-	if _, err := atomicfile.MkdirAll(root, "/var/lib", 0o755); err != nil {
-		return err
-	}
-	if _, err := atomicfile.MkdirAll(root, path.Dir(statePath), 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Replace(root, statePath, append(b, '\n'), 0o600)
+	return statedir.Keep(root, statePath, state{stateSchema, s})
 }

@@ -75,7 +75,7 @@ func periodicInstall(env Env) *cli.Command {
 			}
 			plan, err := periodic.PlanInstall(c.Context, s.machine, o)
 			if err != nil {
-				return err
+				return explainRefusal(err)
 			}
 			after := "Installed. The first one at once: xtm periodic run"
 			if plan.Scheduler == periodic.Systemd {
@@ -97,7 +97,7 @@ func periodicRemove(env Env) *cli.Command {
 			}
 			plan, err := periodic.PlanRemove(c.Context, s.machine)
 			if err != nil {
-				return err
+				return explainRefusal(err)
 			}
 			after := "Removed."
 			if plan.Reports != "" {
