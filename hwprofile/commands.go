@@ -141,7 +141,7 @@ func (p *Profile) fill(c *Commands) {
 	c.Guest = "pci = [ " + strings.Join(quoted, ", ") + " ]"
 	var notes []string
 	if len(late) > 0 {
-		notes = append(notes, "nothing hides "+list(late)+" at boot: "+lateDriver)
+		notes = append(notes, "nothing hides "+pci.Join(late)+" at boot: "+lateDriver)
 	}
 	if len(hide) > 0 {
 		if c.Hide, c.HideUndo = p.system.hide(hide, p.modules(hide)); c.Hide == nil {

@@ -136,12 +136,16 @@ func part(c opt.Value[pci.Class]) string {
 	}
 }
 
+// PartOfTheMachine is the check of a function that no guest will ever have:
+// there is nothing more to say of it.
+const PartOfTheMachine = "part-of-the-machine"
+
 // possible says what makes further questions idle.
 func (a *assessment) possible() bool {
 	i := a.p.IOMMU
 	switch what := part(a.d.Class); {
 	case what != "":
-		a.never("part-of-the-machine", "it is "+what+", which belongs to the machine itself", "")
+		a.never(PartOfTheMachine, "it is "+what+", which belongs to the machine itself", "")
 		return false
 	case !a.d.Class.Has() || !a.d.ID.Has():
 		a.say(finding.CouldNotTell, "identity", "what it is could not be read", "")
@@ -219,7 +223,7 @@ func (a *assessment) group() {
 			"give away another device")
 		a.r.Reasons[len(a.r.Reasons)-1].Evidence = []finding.Evidence{why}
 	case len(a.r.With) > 0:
-		a.say(finding.Warning, "group", "it cannot be kept apart from "+list(a.r.With)+": they go to the same guest together", "", why)
+		a.say(finding.Warning, "group", "it cannot be kept apart from "+pci.Join(a.r.With)+": they go to the same guest together", "", why)
 	case len(bridges) > 0:
 		a.say(finding.Good, "group", "nothing but the bridge above is in its group: "+strings.Join(bridges, ", "), "", why)
 	default:
@@ -229,7 +233,7 @@ func (a *assessment) group() {
 		mates := slices.DeleteFunc(slices.Clone(x.Members), func(m pci.Address) bool { return m == a.d.Address })
 		seen := "Xen itself would let it go alone: it ignores access control between devices"
 		if len(mates) > 0 {
-			seen = "Xen itself, which ignores access control between devices, ties it to " + list(mates)
+			seen = "Xen itself, which ignores access control between devices, ties it to " + pci.Join(mates)
 		}
 		a.say(finding.Note, "xen-group", seen, "")
 	}
@@ -238,12 +242,4 @@ func (a *assessment) group() {
 // above tells whether a bridge stands on the device's way to the root.
 func (a *assessment) above(b pci.Address) bool {
 	return slices.ContainsFunc(a.p.topology.Above(a.d.Address), func(d *pci.Device) bool { return d.Address == b })
-}
-
-func list(as []pci.Address) string {
-	s := make([]string, 0, len(as))
-	for _, one := range as {
-		s = append(s, one.String())
-	}
-	return strings.Join(s, ", ")
 }

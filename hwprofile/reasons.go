@@ -56,7 +56,7 @@ func (a *assessment) reserved() {
 			continue
 		}
 		others := slices.DeleteFunc(r.Devices(a.p.topology), func(o pci.Address) bool { return o == a.d.Address })
-		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, list(others)),
+		a.block(GuardRMRR, fmt.Sprintf("%s together with %s: whoever has one of them reaches the others' memory", where, pci.Join(others)),
 			"Xen 4.6 and later refuse it unless rdm_policy=relaxed is in the guest's configuration, which is not secure")
 	}
 }
@@ -76,7 +76,7 @@ func (a *assessment) reservedAMD() {
 			a.say(finding.Note, "reserved-memory", where+", which the guest will see as it is", "")
 			continue
 		}
-		a.say(finding.Warning, "reserved-memory", where+" together with "+list(others)+": whoever has one of them reaches the others' memory", "give all of them to the same guest")
+		a.say(finding.Warning, "reserved-memory", where+" together with "+pci.Join(others)+": whoever has one of them reaches the others' memory", "give all of them to the same guest")
 	}
 }
 
@@ -148,7 +148,7 @@ func (a *assessment) interrupt(by map[int][]pci.Address) {
 		}
 	}
 	if len(others) > 0 {
-		a.say(finding.Warning, "interrupt", fmt.Sprintf("it shares interrupt line %d with %s: they disturb each other, and Xen's security support does not cover it", n, list(others)),
+		a.say(finding.Warning, "interrupt", fmt.Sprintf("it shares interrupt line %d with %s: they disturb each other, and Xen's security support does not cover it", n, pci.Join(others)),
 			"move the card to another slot, or leave the others without a driver")
 		return
 	}
@@ -191,7 +191,7 @@ func (a *assessment) pages(by map[uint64][]pci.Address) {
 	for _, page := range slices.Sorted(maps.Keys(partPages(&a.d.Device))) {
 		others := slices.DeleteFunc(slices.Clone(by[page]), func(o pci.Address) bool { return o == a.d.Address })
 		if len(others) > 0 {
-			a.say(finding.Warning, "register-page", fmt.Sprintf("its registers share the page at %#x with those of %s: the guest reaches both, and Xen's security support does not cover it", page<<12, list(others)),
+			a.say(finding.Warning, "register-page", fmt.Sprintf("its registers share the page at %#x with those of %s: the guest reaches both, and Xen's security support does not cover it", page<<12, pci.Join(others)),
 				"give both to the same guest, or boot with pci=resource_alignment= for one of them")
 			return
 		}
@@ -210,7 +210,7 @@ func (a *assessment) holder() {
 		return
 	}
 	if len(a.d.VirtualFunctions) > 0 {
-		a.never("virtual-functions", "its virtual functions are in use: "+list(a.d.VirtualFunctions), "give those away instead")
+		a.never("virtual-functions", "its virtual functions are in use: "+pci.Join(a.d.VirtualFunctions), "give those away instead")
 		return
 	}
 	if a.p.system.pciback == nowhere {

@@ -97,13 +97,10 @@ func word(a hwprofile.Answer) string {
 	return "could not tell"
 }
 
-// partOfTheMachine is the check of what is worth no further word.
-const partOfTheMachine = "part-of-the-machine"
-
 // brief is an answer with the name of its worst reason.
 func brief(r hwprofile.Readiness) string {
 	w, checks := because(r)
-	if len(checks) == 0 || checks[0] == partOfTheMachine {
+	if len(checks) == 0 || checks[0] == hwprofile.PartOfTheMachine {
 		return w
 	}
 	return w + ": " + checks[0]
@@ -146,7 +143,7 @@ func summary(a Answer) render.Table {
 	})
 	for _, r := range devices {
 		w, checks := because(r)
-		if slices.Contains(checks, partOfTheMachine) {
+		if slices.Contains(checks, hwprofile.PartOfTheMachine) {
 			continue
 		}
 		row := []render.Cell{render.Str(r.Address.String()), render.Str(short(r.Name)), render.Str(w), {}}
@@ -188,12 +185,12 @@ func commands(a Answer) []render.Block {
 	}
 	if len(c.Hide) > 0 {
 		steps.List = append(steps.List,
-			step("hide", "keep Dom0's drivers off "+addresses(c.Devices)+" from the next boot on", c.Hide...),
+			step("hide", "keep Dom0's drivers off "+pci.Join(c.Devices)+" from the next boot on", c.Hide...),
 			step("hide-undo", "undo that", c.HideUndo...))
 	}
 	if len(c.Now) > 0 {
 		steps.List = append(steps.List,
-			step("now", "or take "+addresses(c.Devices)+" from Dom0 now, until the next boot", c.Now...),
+			step("now", "or take "+pci.Join(c.Devices)+" from Dom0 now, until the next boot", c.Now...),
 			step("now-undo", "give it back to Dom0, when no guest has it", c.NowUndo...))
 	}
 	doc = append(doc, render.Heading{Level: 2, Text: "Commands: none of them has been run"}, steps)
@@ -201,12 +198,4 @@ func commands(a Answer) []render.Block {
 		doc = append(doc, render.Paragraph(a.Memory))
 	}
 	return doc
-}
-
-func addresses(list []pci.Address) string {
-	s := make([]string, 0, len(list))
-	for _, a := range list {
-		s = append(s, a.String())
-	}
-	return strings.Join(s, ", ")
 }

@@ -48,6 +48,15 @@ func (a Address) WithFunction(fn uint8) Address {
 	return a
 }
 
+// Join writes addresses for a sentence: "0000:00:14.0, 0000:00:1a.0".
+func Join(as []Address) string {
+	s := make([]string, len(as))
+	for i, a := range as {
+		s[i] = a.String()
+	}
+	return strings.Join(s, ", ")
+}
+
 // MarshalText writes String.
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
