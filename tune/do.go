@@ -80,6 +80,9 @@ type Result struct {
 	Done []Call `json:"done"`
 	// Gone are calls to domains that went away meanwhile.
 	Gone []Call `json:"gone,omitempty"`
+	// Undo is the settings file that takes Done back; "" where nothing was done, or
+	// nobody keeps one.
+	Undo string `json:"undo,omitempty"`
 }
 
 // Apply issues the calls of a plan. When one fails, those before it are undone;

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -127,9 +128,9 @@ func (s Seen) SetByFile(entries []Entry, from string) Plan {
 	return p
 }
 
-// UndoFile is a settings file that takes calls back; "" where none of them can
+// undoFile is a settings file that takes calls back; "" where none of them can
 // be.
-func UndoFile(done []Call, at time.Time) string {
+func undoFile(done []Call, at time.Time) string {
 	var b strings.Builder
 	for _, c := range done {
 		var line string
@@ -176,11 +177,34 @@ func printable(r rune) rune {
 	return r
 }
 
-// WriteUndo keeps an undo file and says where.
-func WriteUndo(root hostfs.Root, at time.Time, text string) (string, error) {
+// writeUndo keeps an undo file and says where.
+func writeUndo(root hostfs.Root, at time.Time, text string) (string, error) {
 	p := statedir.Path + "/undo/tune-" + at.UTC().Format("20060102T150405.000Z") + ".toml"
 	if err := statedir.Make(root, path.Dir(p)); err != nil {
 		return "", err
 	}
 	return p, atomicfile.Replace(root, p, []byte(text), 0o600)
+}
+
+// Apply is Host.Apply with an undo file. It lasts before the first call is made:
+// where it cannot be kept, nothing is set.
+func (k Keeper) Apply(ctx context.Context, p Plan) (Result, error) {
+	if len(p.Calls) == 0 {
+		return Result{}, nil
+	}
+	at := k.Now()
+	undo, err := writeUndo(k.Root, at, undoFile(p.Calls, at))
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := k.Host.Apply(ctx, p)
+	if len(r.Done) == 0 {
+		return r, errors.Join(err, statedir.Forget(k.Root, undo))
+	}
+	r.Undo = undo
+	if len(r.Done) < len(p.Calls) {
+		_, errUndo := writeUndo(k.Root, at, undoFile(r.Done, at))
+		err = errors.Join(err, errUndo)
+	}
+	return r, err
 }

@@ -2,12 +2,14 @@ package tune
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"xtm/internal/hostfs"
+	"xtm/internal/statedir"
 )
 
 const settings = `
@@ -59,7 +61,7 @@ func TestSetByFileAndBack(t *testing.T) {
 			t.Errorf("again: %v", again.Calls)
 		}
 		root := hostfs.Root(t.TempDir())
-		where, err := WriteUndo(root, start, UndoFile(r.Done, start))
+		where, err := writeUndo(root, start, undoFile(r.Done, start))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +125,7 @@ func FuzzParseSettings(f *testing.F) {
 		for _, e := range entries {
 			d := Domain{Ref: Ref{ID: 1, Name: e.Name}}
 			w, _ := e.Change.Weight.Get()
-			undo := UndoFile([]Call{{Op: OpWeight, Domain: d.Ref, From: w}}, start)
+			undo := undoFile([]Call{{Op: OpWeight, Domain: d.Ref, From: w}}, start)
 			if e.Name == "" {
 				continue
 			}
@@ -131,6 +133,46 @@ func FuzzParseSettings(f *testing.F) {
 			if err != nil || !back[0].matches(d) || back[0].Change.Weight.Or(1) != w {
 				t.Errorf("%q: %v\n%s", e.Name, err, undo)
 			}
+		}
+	})
+}
+
+// The undo of a change lasts before it: where it cannot be kept, nothing is set,
+// and it names what was done in the end.
+func TestNothingIsSetWithoutItsUndo(t *testing.T) {
+	everyClass(t, func(t *testing.T, f *fake) {
+		t.Helper()
+		undos := func(k *Keeper) []string {
+			names, err := k.Root.ReadDir(statedir.Path + "/undo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return names
+		}
+		k := f.keeper(t)
+		if err := statedir.Keep(k.Root, statedir.Path+"/undo", "no folder"); err != nil {
+			t.Fatal(err)
+		}
+		s := f.look(t, nil)
+		weight := func(w string) Plan { return s.Set(s.Domains, change(t, "weight="+w), "") }
+		if r, err := k.Apply(t.Context(), weight("11")); err == nil || len(r.Done) > 0 || len(f.changes()) > 0 {
+			t.Errorf("without an undo: %+v, %v, %v", r, err, f.changes())
+		}
+		k.Root = hostfs.Root(t.TempDir())
+		plan := weight("11")
+		f.xen.Listing.Clients = f.xen.Listing.Clients[:2]
+		r, err := k.Apply(t.Context(), plan)
+		if err != nil || len(r.Done) != 2 {
+			t.Fatalf("a domain went: %+v, %v", r, err)
+		}
+		if text, err := k.Root.ReadFile(r.Undo); err != nil || string(text) != undoFile(r.Done, start) {
+			t.Errorf("%v:\n%s", err, text)
+		}
+		k.Root = hostfs.Root(t.TempDir())
+		k.Control = &refusing{Control: f.Control, after: 0, times: 1}
+		s = f.look(t, nil)
+		if r, err := k.Apply(t.Context(), weight("12")); !errors.Is(err, errRefused) || r.Undo != "" || len(undos(k)) > 0 {
+			t.Errorf("nothing was done: %+v, %v, %v", r, err, undos(k))
 		}
 	})
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -215,13 +214,7 @@ func (t *tuneRun) applyAdvice(ctx context.Context, out *adviceGiven, yes bool) e
 		}
 	}
 	res, err := t.keeper.Apply(ctx, plan)
-	out.Done = res.Done
-	if len(res.Done) > 0 {
-		var errUndo error
-		if out.Undo, errUndo = tune.WriteUndo(t.keeper.Root, t.env.Now(), tune.UndoFile(res.Done, t.env.Now())); errUndo != nil {
-			err = errors.Join(err, errUndo)
-		}
-	}
+	out.Done, out.Undo = res.Done, res.Undo
 	if err != nil {
 		return err
 	}

@@ -127,7 +127,6 @@ type applied struct {
 	DryRun bool      `json:"dry_run,omitempty"`
 	Plan   tune.Plan `json:"plan"`
 	tune.Result
-	Undo string `json:"undo,omitempty"`
 }
 
 // apply shows a plan, carries it out and says how to undo it.
@@ -150,13 +149,6 @@ func (t *tuneRun) apply(ctx context.Context, plan tune.Plan) error {
 	var err error
 	if !t.dryRun && len(plan.Calls) > 0 {
 		out.Result, err = t.keeper.Apply(ctx, plan)
-		if len(out.Done) > 0 {
-			undo := tune.UndoFile(out.Done, t.env.Now())
-			var errUndo error
-			if out.Undo, errUndo = tune.WriteUndo(t.keeper.Root, t.env.Now(), undo); errUndo != nil {
-				err = errors.Join(err, errUndo)
-			}
-		}
 	}
 	if t.format == "json" {
 		if errOut := render.JSON(t.env.Stdout, out, true); errOut != nil {
