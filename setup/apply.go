@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/role"
@@ -21,9 +22,6 @@ import (
 // ErrNotRestored is joined to the error of a change that failed and could not be
 // undone either.
 var ErrNotRestored = errors.New("not everything could be restored")
-
-// ErrChanged means that somebody edited a file after the plan was made.
-var ErrChanged = errors.New("the file has changed since it was shown")
 
 // Outcome is what is true after a change.
 type Outcome struct {
@@ -58,9 +56,9 @@ func Apply(ctx context.Context, m Machine, p Plan) (Outcome, error) {
 type change struct {
 	Machine
 	loader grub.Loader
-	files  []grub.Change
+	files  []edit.Change
 	// own are those of files that are xtm's own.
-	own    []grub.Change
+	own    []edit.Change
 	lines  []fileLine
 	swap   units.MiB
 	unswap bool
@@ -89,7 +87,7 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	if rec.Pending != nil {
 		return nil, errors.New("a run was killed: its changes are to be undone first")
 	}
-	if err := c.unchanged(); err != nil {
+	if err := edit.Unchanged(c.Root, c.files); err != nil {
 		return nil, err
 	}
 	var menu []byte
@@ -140,32 +138,6 @@ func (c change) ownFiles(before []string) []string {
 		}
 	}
 	return after
-}
-
-// unchanged makes sure that the files are still those that were shown.
-func (c change) unchanged() error {
-	for _, f := range c.files {
-		now, err := readOrNil(c.Root, f.Path)
-		if err != nil {
-			return err
-		}
-		if (now == nil) != (f.Old == nil) || !bytes.Equal(now, f.Old) {
-			return fmt.Errorf("change %s: %w: nothing was written, run it again", f.Path, ErrChanged)
-		}
-	}
-	return nil
-}
-
-// readOrNil is nil where there is no file.
-func readOrNil(files hostfs.Files, p string) ([]byte, error) {
-	b, err := files.ReadFile(p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if b == nil && err == nil {
-		b = []byte{}
-	}
-	return b, err
 }
 
 // backUp copies the old files, and grub.cfg for who wants to look.
@@ -259,15 +231,15 @@ func (c change) undo(failure error, rec record, menu []byte) error {
 		}
 	}
 	for _, f := range c.files {
-		now, err := readOrNil(c.Root, f.Path)
-		if err == nil && (now == nil) == (f.Old == nil) && bytes.Equal(now, f.Old) && f.Path != initScript {
+		now, err := edit.Read(c.Root, f.Path)
+		if err == nil && edit.Same(now, f.Old) && f.Path != initScript {
 			continue
 		}
 		if err := c.put(context.Background(), f.Path, f.Old); err != nil {
 			failed = append(failed, err)
 		}
 	}
-	if now, err := readOrNil(c.Root, c.loader.Menu); c.remake && (err != nil || !bytes.Equal(now, menu)) {
+	if now, err := edit.Read(c.Root, c.loader.Menu); c.remake && (err != nil || !bytes.Equal(now, menu)) {
 		if err := atomicfile.Replace(c.Root, c.loader.Menu, menu, 0o600); err != nil {
 			failed = append(failed, err)
 		}

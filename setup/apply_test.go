@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/run/runtest"
 	"xtm/internal/statedir"
 
@@ -43,7 +44,7 @@ func TestEditedDuringTheQuestion(t *testing.T) {
 	p := hostPlan(t, m)
 	inRoot(t, m, "/etc/default/grub", func(s string) string { return s + "# mine\n" })
 	before := live(t, m.Root)
-	if _, err := Apply(t.Context(), m, p); !errors.Is(err, ErrChanged) {
+	if _, err := Apply(t.Context(), m, p); !errors.Is(err, edit.ErrChanged) {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(before, live(t, m.Root)); diff != "" {

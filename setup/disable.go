@@ -6,6 +6,7 @@ import (
 
 	"xtm/guest"
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/role"
@@ -29,20 +30,20 @@ func PlanDisable(m Machine, r role.Role) (Plan, error) {
 		}
 	}
 	for _, l := range rec.Lines {
-		old, err := readOrNil(m.Root, l.Path)
+		old, err := edit.Read(m.Root, l.Path)
 		if err != nil {
 			return p, err
 		}
 		if now := withoutLine(old, l.Text); old != nil && !bytes.Equal(now, old) {
-			p.files = append(p.files, grub.Change{Path: l.Path, Old: old, New: now})
+			p.files = append(p.files, edit.Change{Path: l.Path, Old: old, New: now})
 		}
 	}
 	for _, path := range rec.Files {
-		old, err := readOrNil(m.Root, path)
+		old, err := edit.Read(m.Root, path)
 		if err != nil {
 			return p, err
 		}
-		p.files = append(p.files, grub.Change{Path: path, Old: old})
+		p.files = append(p.files, edit.Change{Path: path, Old: old})
 	}
 	if p.boot.Loader.Kind != grub.GRUB2 {
 		if len(rec.Words) > 0 {

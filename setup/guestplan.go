@@ -9,8 +9,8 @@ import (
 
 	"xtm/guest"
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/finding"
-	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
 	"xtm/internal/role"
@@ -57,7 +57,7 @@ func ProbeGuest(m Machine) (GuestMachine, error) {
 		g.State = guest.Read(m.Root, guest.Disk{Root: m.Root}.BlockSize)
 	}
 	for _, p := range []string{modulesLoad, etcModules, modprobeD, initramfsModules, guardUnit, guardWants, initScript, fstab} {
-		if g.Own[p], err = readOrNil(m.Root, p); err != nil {
+		if g.Own[p], err = edit.Read(m.Root, p); err != nil {
 			return g, err
 		}
 	}
@@ -130,7 +130,7 @@ func PlanGuest(g GuestMachine, o GuestOptions) (Plan, error) {
 			}
 		}
 		if !bytes.Equal(old, f.New) || old == nil {
-			p.files = append(p.files, grub.Change{Path: f.Path, Old: old, New: f.New})
+			p.files = append(p.files, edit.Change{Path: f.Path, Old: old, New: f.New})
 		}
 	}
 	if g.loadsByEtcModules() && !lists(g.Own[etcModules], "tmem") {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"xtm/internal/grub"
+	"xtm/internal/edit"
 )
 
 // fileLine is a line of xtm's in a file of somebody else's.
@@ -16,7 +16,7 @@ type fileLine struct {
 // addLine puts a line into a file of somebody else's.
 func (p *Plan) addLine(g GuestMachine, l fileLine) {
 	p.lines = append(p.lines, l)
-	p.files = append(p.files, grub.Change{Path: l.Path, Old: g.Own[l.Path], New: withLine(g.Own[l.Path], l.Text)})
+	p.files = append(p.files, edit.Change{Path: l.Path, Old: g.Own[l.Path], New: withLine(g.Own[l.Path], l.Text)})
 }
 
 // withLine puts a line at the end of a file, and leaves its last line end, or

@@ -4,13 +4,12 @@ import (
 	"slices"
 	"strings"
 
+	"xtm/internal/edit"
 	"xtm/internal/finding"
 	"xtm/internal/grub"
 	"xtm/internal/role"
 	"xtm/internal/units"
 	"xtm/xen"
-
-	"github.com/rogpeppe/go-internal/diff"
 )
 
 // Plan is what is to be changed and what must be said before.
@@ -25,7 +24,7 @@ type Plan struct {
 	// releases are those of the menu's images.
 	releases map[string]xen.Version
 	// files are xtm's own, apart from GRUB's settings.
-	files []grub.Change
+	files []edit.Change
 	// lines are xtm's in files of somebody else's, swap the size of a swap file
 	// that is to be made, unswap tells that it is to go.
 	lines         []fileLine
@@ -47,23 +46,10 @@ type Plan struct {
 
 // Diff is what would be changed, in the unified format; empty where no file is.
 func (p Plan) Diff() string {
-	var b strings.Builder
-	if p.settings != nil {
-		b.WriteString(p.settings.Diff())
+	if p.settings == nil {
+		return edit.Diff(p.files)
 	}
-	for _, f := range p.files {
-		was, is := f.Path, f.Path
-		if f.Old == nil {
-			was = "/dev/null"
-		}
-		if f.New == nil {
-			is = "/dev/null"
-		}
-		if was != is || f.Old != nil {
-			b.Write(diff.Diff(was, f.Old, is, f.New))
-		}
-	}
-	return b.String()
+	return p.settings.Diff() + edit.Diff(p.files)
 }
 
 // Done tells that there is nothing to do.
@@ -88,6 +74,6 @@ func (p Plan) Command() string {
 func (p Plan) CleanUp(m Machine) error { return cleanUp(m.Root, p.boot.Loader.Menu) }
 
 // own are the changes of files that are xtm's own.
-func (p Plan) own() []grub.Change {
-	return slices.DeleteFunc(slices.Clone(p.files), func(f grub.Change) bool { return f.Path == fstab || f.Path == etcModules })
+func (p Plan) own() []edit.Change {
+	return slices.DeleteFunc(slices.Clone(p.files), func(f edit.Change) bool { return f.Path == fstab || f.Path == etcModules })
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
@@ -79,7 +80,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 	}
 	edited := false
 	for _, f := range rec.Pending.Files {
-		now, err := readOrNil(m.Root, f.Path)
+		now, err := edit.Read(m.Root, f.Path)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 		case f.After:
 			var old []byte
 			if f.Backup != "" {
-				if old, err = readOrNil(m.Root, f.Backup); err != nil {
+				if old, err = edit.Read(m.Root, f.Backup); err != nil {
 					return err
 				}
 				if sum(old) != f.Before {
@@ -112,7 +113,7 @@ func (m Machine) rollBack(ctx context.Context, rec record) error {
 		return nil
 	}
 	for _, l := range rec.Pending.Lines {
-		old, err := readOrNil(m.Root, l.Path)
+		old, err := edit.Read(m.Root, l.Path)
 		if err != nil {
 			return err
 		}

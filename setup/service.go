@@ -10,7 +10,7 @@ import (
 
 	"xtm/guest"
 	"xtm/internal/atomicfile"
-	"xtm/internal/grub"
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
@@ -164,9 +164,9 @@ func quietParams(s guest.State) []string {
 }
 
 // wantedFiles are xtm's own files as they should be.
-func (g GuestMachine) wantedFiles(o GuestOptions) []grub.Change {
-	var out []grub.Change
-	add := func(p, text string) { out = append(out, grub.Change{Path: p, New: []byte(text)}) }
+func (g GuestMachine) wantedFiles(o GuestOptions) []edit.Change {
+	var out []edit.Change
+	add := func(p, text string) { out = append(out, edit.Change{Path: p, New: []byte(text)}) }
 	if g.loadsModule() {
 		if !g.loadsByEtcModules() {
 			add(modulesLoad, ownHead+"tmem\n")

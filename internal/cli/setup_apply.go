@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"xtm/internal/edit"
 	"xtm/internal/render"
 	"xtm/internal/run"
 	"xtm/internal/statedir"
@@ -81,7 +82,7 @@ func failed(ctx context.Context, err error, out setup.Outcome) error {
 		return &exitError{exitPartly, err, hints}
 	case errors.Is(err, statedir.ErrLocked):
 		return &exitError{exitFailed, err, []string{"let it end, then run this again"}}
-	case errors.Is(err, setup.ErrChanged):
+	case errors.Is(err, edit.ErrChanged):
 		return err
 	case ctx.Err() != nil: // what failed may be a program that was interrupted, too
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}

@@ -19,9 +19,8 @@ import (
 	"sort"
 	"strings"
 
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
-
-	"github.com/rogpeppe/go-internal/diff"
 )
 
 // The files that hold GRUB's settings. DropIn is xtm's own, used where a value
@@ -218,42 +217,22 @@ func (c *Config) undecided() string {
 	return ""
 }
 
-// Change is a file that edits have changed. Old is nil where it is to be made,
-// New where it is to be removed.
-type Change struct {
-	Path     string
-	Old, New []byte
-}
-
 // Changes are the files that differ from what was loaded, in the order in which
 // they are sourced; none where the edits had nothing to do.
-func (c *Config) Changes() []Change {
-	var out []Change
+func (c *Config) Changes() []edit.Change {
+	var out []edit.Change
 	for _, d := range c.docs {
 		if string(d.src) != string(d.was) || d.was == nil && d.src != nil {
-			out = append(out, Change{d.path, d.was, d.src})
+			out = append(out, edit.Change{Path: d.path, Old: d.was, New: d.src})
 		}
 	}
 	for _, d := range c.gone {
 		if d.was != nil {
-			out = append(out, Change{d.path, d.was, nil})
+			out = append(out, edit.Change{Path: d.path, Old: d.was})
 		}
 	}
 	return out
 }
 
 // Diff is the changes in the unified format; empty where there is none.
-func (c *Config) Diff() string {
-	var out strings.Builder
-	for _, ch := range c.Changes() {
-		old, new := ch.Path, ch.Path
-		if ch.Old == nil {
-			old = "/dev/null"
-		}
-		if ch.New == nil {
-			new = "/dev/null"
-		}
-		out.Write(diff.Diff(old, ch.Old, new, ch.New))
-	}
-	return out.String()
-}
+func (c *Config) Diff() string { return edit.Diff(c.Changes()) }

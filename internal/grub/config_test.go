@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,9 +111,9 @@ func TestChainedEditsAreOneChangeAFile(t *testing.T) {
 	if c, err = c.AddWord("GRUB_CMDLINE_LINUX", "tmem"); err != nil {
 		t.Fatal(err)
 	}
-	want := []Change{{
-		SettingsFile, []byte(before),
-		[]byte("GRUB_CMDLINE_XEN_DEFAULT=\"loglvl=all tmem tmem_compress dom0_mem=1024M,max:1024M\"\nGRUB_CMDLINE_LINUX=\"tmem\"\n"),
+	want := []edit.Change{{
+		Path: SettingsFile, Old: []byte(before),
+		New: []byte("GRUB_CMDLINE_XEN_DEFAULT=\"loglvl=all tmem tmem_compress dom0_mem=1024M,max:1024M\"\nGRUB_CMDLINE_LINUX=\"tmem\"\n"),
 	}}
 	if diff := cmp.Diff(want, c.Changes()); diff != "" {
 		t.Error(diff)
@@ -151,7 +152,7 @@ func TestDropInComesAndGoes(t *testing.T) {
 	}
 	text := dropInHead + "GRUB_CMDLINE_XEN_DEFAULT=\"${GRUB_CMDLINE_XEN_DEFAULT} tmem tmem_compress\"\n" +
 		"GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} tmem\"\n"
-	if diff := cmp.Diff([]Change{{Path: DropIn, New: []byte(text)}}, c.Changes()); diff != "" {
+	if diff := cmp.Diff([]edit.Change{{Path: DropIn, New: []byte(text)}}, c.Changes()); diff != "" {
 		t.Error(diff)
 	}
 	write(t, root, c.Changes())
@@ -163,20 +164,20 @@ func TestDropInComesAndGoes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]Change{{DropIn, []byte(text), []byte(dropInHead + "GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} tmem\"\n")}}, c.Changes()); diff != "" {
+	if diff := cmp.Diff([]edit.Change{{Path: DropIn, Old: []byte(text), New: []byte(dropInHead + "GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} tmem\"\n")}}, c.Changes()); diff != "" {
 		t.Error(diff)
 	}
 	if c, err = c.RemoveWord("GRUB_CMDLINE_LINUX", "tmem"); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Change{{DropIn, []byte(text), nil}}, c.Changes()); diff != "" {
+	if diff := cmp.Diff([]edit.Change{{Path: DropIn, Old: []byte(text)}}, c.Changes()); diff != "" {
 		t.Error(diff)
 	}
 	// And once more in the same Config.
 	if c, err = c.AddWord(xenDefault, "tmem"); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Change{{DropIn, []byte(text), []byte(dropInHead + "GRUB_CMDLINE_XEN_DEFAULT=\"${GRUB_CMDLINE_XEN_DEFAULT} tmem\"\n")}}, c.Changes()); diff != "" {
+	if diff := cmp.Diff([]edit.Change{{Path: DropIn, Old: []byte(text), New: []byte(dropInHead + "GRUB_CMDLINE_XEN_DEFAULT=\"${GRUB_CMDLINE_XEN_DEFAULT} tmem\"\n")}}, c.Changes()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/needs"
 	"xtm/internal/run"
@@ -84,7 +85,7 @@ func printed(tb testing.TB, shell []string, root hostfs.Root, dropIns bool, name
 }
 
 // write makes the changes on disk, in a test's own root.
-func write(tb testing.TB, root hostfs.Root, changes []Change) {
+func write(tb testing.TB, root hostfs.Root, changes []edit.Change) {
 	tb.Helper()
 	for _, ch := range changes {
 		at, err := root.Path(ch.Path)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/statedir"
 )
 
@@ -66,7 +67,7 @@ func (p Plan) InDom0(m Machine) []string {
 }
 
 // begin locks the machine and makes sure that nothing has changed since the plan.
-func (m Machine) begin(files []fileChange) (unlock func(), s state, err error) {
+func (m Machine) begin(files []edit.Change) (unlock func(), s state, err error) {
 	if unlock, err = statedir.Lock(m.Root); err != nil {
 		return nil, s, err
 	}
@@ -74,7 +75,7 @@ func (m Machine) begin(files []fileChange) (unlock func(), s state, err error) {
 		err = errors.New("a run was killed: it is to be put right first")
 	}
 	if err == nil {
-		err = unchanged(m.Root, files)
+		err = edit.Unchanged(m.Root, files)
 	}
 	if err != nil {
 		unlock()
@@ -250,5 +251,5 @@ func (p Plan) proveDKMS(ctx context.Context, m Machine) error {
 // IsRestored tells whether a failed change has left everything as it was.
 func IsRestored(err error) bool {
 	_, partly := errors.AsType[*PartlyError](err)
-	return !partly && !errors.Is(err, ErrNotRestored) && !errors.Is(err, ErrChanged) && !errors.Is(err, statedir.ErrLocked) && cause.Of(err) != cause.NeedsRoot
+	return !partly && !errors.Is(err, ErrNotRestored) && !errors.Is(err, edit.ErrChanged) && !errors.Is(err, statedir.ErrLocked) && cause.Of(err) != cause.NeedsRoot
 }

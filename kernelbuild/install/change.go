@@ -1,63 +1,15 @@
 package install
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"path"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
 )
-
-// readOrNil is nil where there is no file.
-func readOrNil(files hostfs.Files, p string) ([]byte, error) {
-	b, err := files.ReadFile(p)
-	if missing(err) {
-		return nil, nil
-	}
-	if b == nil && err == nil {
-		b = []byte{}
-	}
-	return b, err
-}
-
-// put writes a file, or removes it where the contents are nil.
-func (f fileChange) put(root hostfs.Root, b []byte) error {
-	now, err := readOrNil(root, f.Path)
-	if err != nil || same(now, b) {
-		return err
-	}
-	if b == nil {
-		return atomicfile.Remove(root, f.Path)
-	}
-	if _, err := atomicfile.MkdirAll(root, path.Dir(f.Path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.Replace(root, f.Path, b, f.Mode)
-}
-
-func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
-
-// ErrChanged means that somebody edited a file after the plan was made.
-var ErrChanged = errors.New("the file has changed since it was shown")
-
-// unchanged makes sure that files are still those that were shown.
-func unchanged(root hostfs.Root, files []fileChange) error {
-	for _, f := range files {
-		now, err := readOrNil(root, f.Path)
-		if err != nil {
-			return err
-		}
-		if !same(now, f.Old) {
-			return fmt.Errorf("change %s: %w: nothing was written, run it again", f.Path, ErrChanged)
-		}
-	}
-	return nil
-}
 
 // remake makes the boot menu again and reads it.
 func (m Machine) remake(ctx context.Context, b *boot) error {
@@ -112,7 +64,7 @@ func (m Machine) hold(ctx context.Context, b *boot, p pinning) error {
 		}
 	}
 	for _, f := range p.files {
-		if err := f.put(m.Root, f.New); err != nil {
+		if err := f.Put(m.Root, f.New); err != nil {
 			return err
 		}
 	}
@@ -139,14 +91,14 @@ func (m Machine) rollBack(ctx context.Context, p pending, by Starter) error {
 		}
 	}
 	for _, f := range p.Files {
-		now, err := readOrNil(m.Root, f.Path)
+		now, err := edit.Read(m.Root, f.Path)
 		if err != nil {
 			return err
 		}
 		switch {
-		case same(now, f.New):
-			err = f.put(m.Root, f.Old)
-		case !same(now, f.Old) && f.Path == grub.SettingsFile:
+		case edit.Same(now, f.New):
+			err = f.Put(m.Root, f.Old)
+		case !edit.Same(now, f.Old) && f.Path == grub.SettingsFile:
 			err = m.unassign() // somebody has edited it since: that stays
 		}
 		if err != nil {
@@ -178,7 +130,7 @@ func (m Machine) unassign() error {
 	files, err := b.unpin(nil)
 	for _, f := range files {
 		if err == nil {
-			err = f.put(m.Root, f.New)
+			err = f.Put(m.Root, f.New)
 		}
 	}
 	return err

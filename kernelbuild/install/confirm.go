@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 )
 
@@ -23,7 +24,7 @@ type Confirmation struct {
 func (c Confirmation) Done() bool { return c.marked && c.pin.nothing() }
 
 // Diff is what would be changed of files, in the unified format.
-func (c Confirmation) Diff() string { return diffOf(c.pin.files) }
+func (c Confirmation) Diff() string { return edit.Diff(c.pin.files) }
 
 // Commands are what would be run, in order.
 func (c Confirmation) Commands() []string { return c.pin.commands(&c.boot) }
@@ -59,7 +60,7 @@ func PlanConfirm(m Machine, release string, said Starter) (Confirmation, error) 
 	if !ok {
 		return c, errors.New("confirm: " + strings.Join(b.lacks(b.Running, false), "; "))
 	}
-	own, err := readOrNil(m.Root, ownScript)
+	own, err := edit.Read(m.Root, ownScript)
 	if err != nil {
 		return c, err
 	}

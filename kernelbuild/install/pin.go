@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 )
 
@@ -46,7 +47,7 @@ inside {
 // pinning is what it takes to make an entry the default and keep it.
 type pinning struct {
 	entry grub.Entry
-	files []fileChange
+	files []edit.Change
 	// saved is what saved_entry has to be; "" leaves it.
 	saved string
 }
@@ -70,7 +71,7 @@ func (b *boot) pin(e grub.Entry, hold bool, own []byte) (pinning, error) {
 			return p, blocked(err)
 		}
 	}
-	p.files = changes(settings)
+	p.files = settings.Changes()
 	if b.By == ByPygrub {
 		script := fmt.Appendf(nil, ownScriptText, linux(e))
 		if !hold && b.firstWithout() == linux(e) {
@@ -83,7 +84,7 @@ func (b *boot) pin(e grub.Entry, hold bool, own []byte) (pinning, error) {
 			}
 		}
 		if string(script) != string(own) {
-			p.files = append(p.files, fileChange{Path: ownScript, Old: own, New: script, Mode: 0o755})
+			p.files = append(p.files, edit.Change{Path: ownScript, Old: own, New: script, Mode: 0o755})
 		}
 		return p, nil
 	}
@@ -107,18 +108,8 @@ func (b *boot) firstWithout() string {
 	return ""
 }
 
-// changes are the files that edits of GRUB's settings changed.
-func changes(c *grub.Config) []fileChange {
-	edits := c.Changes()
-	out := make([]fileChange, 0, len(edits))
-	for _, f := range edits {
-		out = append(out, fileChange{Path: f.Path, Old: f.Old, New: f.New, Mode: 0o644})
-	}
-	return out
-}
-
 // unpin takes away what pin put there for GRUB's settings and pygrub.
-func (b *boot) unpin(own []byte) ([]fileChange, error) {
+func (b *boot) unpin(own []byte) ([]edit.Change, error) {
 	settings := b.Settings
 	var err error
 	for _, value := range []string{"saved", "0"} {
@@ -126,9 +117,9 @@ func (b *boot) unpin(own []byte) ([]fileChange, error) {
 			return nil, err
 		}
 	}
-	files := changes(settings)
+	files := settings.Changes()
 	if own != nil && strings.Contains(string(own), "# Written by xtm") {
-		files = append(files, fileChange{Path: ownScript, Old: own, Mode: 0o755})
+		files = append(files, edit.Change{Path: ownScript, Old: own, Mode: 0o755})
 	}
 	return files, nil
 }

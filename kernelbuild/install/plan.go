@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
-
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/finding"
 	"xtm/internal/run"
 	"xtm/kernelbuild"
@@ -54,22 +53,7 @@ func (p Plan) Done() bool {
 }
 
 // Diff is what would be changed of files, in the unified format.
-func (p Plan) Diff() string { return diffOf(p.pin.files) }
-
-func diffOf(files []fileChange) string {
-	var b strings.Builder
-	for _, f := range files {
-		was, is := f.Path, f.Path
-		if f.Old == nil {
-			was = "/dev/null"
-		}
-		if f.New == nil {
-			is = "/dev/null"
-		}
-		b.Write(diff.Diff(was, f.Old, is, f.New))
-	}
-	return b.String()
-}
+func (p Plan) Diff() string { return edit.Diff(p.pin.files) }
 
 // Commands are what would be run, in order.
 func (p Plan) Commands() []string {
@@ -292,7 +276,7 @@ func (p *Plan) keep(ctx context.Context, m Machine) error {
 	if e, err = p.boot.fixed(e); err != nil {
 		return err
 	}
-	own, err := readOrNil(m.Root, ownScript)
+	own, err := edit.Read(m.Root, ownScript)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"xtm/internal/atomicfile"
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/grub"
 	"xtm/internal/run"
 )
@@ -23,11 +24,11 @@ type Removal struct {
 	pin pinning
 	// last tells that it is the last of xtm's: the default becomes what it was.
 	last  bool
-	files []fileChange
+	files []edit.Change
 }
 
 // Diff is what would be changed of files, in the unified format.
-func (r Removal) Diff() string { return diffOf(append(slices.Clone(r.pin.files), r.files...)) }
+func (r Removal) Diff() string { return edit.Diff(append(slices.Clone(r.pin.files), r.files...)) }
 
 // Commands are what would be run, in order.
 func (r Removal) Commands() []string {
@@ -74,7 +75,7 @@ func (m Machine) planRemove(s state, release string, said Starter) (Removal, err
 		return r, err
 	}
 	if r.last {
-		own, err := readOrNil(m.Root, ownScript)
+		own, err := edit.Read(m.Root, ownScript)
 		if err != nil {
 			return r, err
 		}
@@ -130,7 +131,7 @@ func (r *Removal) replaceDefault(m Machine, s state) error {
 	if e, err = r.boot.fixed(e); err != nil {
 		return err
 	}
-	own, err := readOrNil(m.Root, ownScript)
+	own, err := edit.Read(m.Root, ownScript)
 	if err != nil {
 		return err
 	}
@@ -185,9 +186,9 @@ func Remove(ctx context.Context, m Machine, r Removal) (Outcome, error) {
 }
 
 // onlyNew are the changes of unpin in files that pin leaves alone.
-func onlyNew(r Removal) []fileChange {
-	return slices.DeleteFunc(slices.Clone(r.files), func(f fileChange) bool {
-		return slices.ContainsFunc(r.pin.files, func(p fileChange) bool { return p.Path == f.Path })
+func onlyNew(r Removal) []edit.Change {
+	return slices.DeleteFunc(slices.Clone(r.files), func(f edit.Change) bool {
+		return slices.ContainsFunc(r.pin.files, func(p edit.Change) bool { return p.Path == f.Path })
 	})
 }
 
@@ -292,7 +293,7 @@ func (m Machine) release(ctx context.Context, by Starter, h hold) error {
 	if err != nil {
 		return err
 	}
-	own, err := readOrNil(m.Root, ownScript)
+	own, err := edit.Read(m.Root, ownScript)
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func (m Machine) release(ctx context.Context, by Starter, h hold) error {
 		return err
 	}
 	for _, f := range files {
-		if err := f.put(m.Root, f.New); err != nil {
+		if err := f.Put(m.Root, f.New); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,10 @@ package install
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
 )
@@ -57,8 +57,8 @@ type pending struct {
 	Began   time.Time `json:"began"`
 	By      Starter   `json:"by"`
 	// Packages are those that the run brings.
-	Packages []string     `json:"packages,omitempty"`
-	Files    []fileChange `json:"files,omitempty"`
+	Packages []string      `json:"packages,omitempty"`
+	Files    []edit.Change `json:"files,omitempty"`
 	// Env is GRUB's environment before the run, as far as the run changes it.
 	Env map[string]*string `json:"env,omitempty"`
 	// Marked is the package that the run tells apt to keep.
@@ -74,14 +74,6 @@ const (
 	VerbConfirm Verb = "confirm"
 	VerbRemove  Verb = "remove"
 )
-
-// fileChange is a file that a run changes; nil is no file.
-type fileChange struct {
-	Path string      `json:"path"`
-	Old  []byte      `json:"old"`
-	New  []byte      `json:"new"`
-	Mode fs.FileMode `json:"mode"`
-}
 
 // find returns the kernel of a release.
 func (s *state) find(release string) (*kernel, bool) {
