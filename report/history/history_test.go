@@ -81,3 +81,25 @@ func TestReportIsTheSame(t *testing.T) {
 		})
 	}
 }
+
+// TestRowsWithin: what a chart would be made of is known without reading it.
+func TestRowsWithin(t *testing.T) {
+	m, db := newHost(7, 5, 10*time.Minute), open(t, Options{})
+	for range 10 * 6 {
+		appendTo(t, db, m.tick())
+	}
+	for _, tt := range []struct {
+		names []string
+		hours int64
+		want  int64
+	}{
+		{nil, 24, 9*6*6 + 5*6}, // Dom0 and five guests; the first hour has five snapshots, and the tenth is not closed
+		{[]string{"guest001", "guest002"}, 24, (9*6 + 5) * 2},
+		{nil, 1, (5 + 6) * 6},
+	} {
+		q := Query{From: begin, To: begin.Add(time.Duration(tt.hours) * time.Hour), Domains: tt.names}
+		if got, err := db.rowsWithin(t.Context(), q); err != nil || got != tt.want {
+			t.Errorf("%q, %d hours: %d, %v; want %d", tt.names, tt.hours, got, err, tt.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package html_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"xtm/report"
 	"xtm/report/html"
 	"xtm/report/layout"
+	"xtm/xen"
+	"xtm/xen/tmem/tmemtest"
 )
 
 // hostile is a name that a guest gave itself.
@@ -134,12 +137,36 @@ func TestWriteNamesTheLargest(t *testing.T) {
 	}
 }
 
-// TestWriteMonth bounds the page of 30 days of minutes.
+// loaded is the report of a host whose n guests have a pool of each kind, with all
+// that there is to find.
+func loaded(n int) report.Report {
+	s := xen.Snapshot{
+		Source: "hypercall", Begin: end.Add(-time.Second), End: end, ListedAt: end,
+		Host: xen.Host{Name: "xenhost", Total: kib(int64(n) << 18), Free: kib(1 << 18)},
+		Tmem: opt.Of(tmemtest.Host(n, 2)), TmemState: xen.TmemState{Answer: xen.TmemOn},
+	}
+	for i := range n {
+		s.Domains = append(s.Domains, xen.Domain{
+			ID: opt.Of(units.DomID(i + 1)), UUID: fmt.Sprintf("22f6872a-e679-11f1-b8bf-2183b669%04x", i), Name: "guest" + strconv.Itoa(i),
+			Current: kib(200 << 10), Limit: kib(512 << 10), StaticMax: kib(512 << 10), Target: kib(256 << 10), Uptime: opt.Of(time.Hour),
+		})
+	}
+	return report.Compute(nil, s, report.DefaultThresholds())
+}
+
+// TestWriteMonth bounds the page of 30 days: of minutes, as a caller may hand
+// them over, and of as many points as a chart asks history for.
 func TestWriteMonth(t *testing.T) {
-	page := write(t, host(100, hostile), month(hostile, 100, 30*24*60, time.Minute))
-	t.Logf("%d bytes", len(page))
-	if len(page) > 3<<20 {
-		t.Errorf("%d bytes", len(page))
+	const days = 30 * 24 * time.Hour
+	for _, tt := range []struct{ domains, points int }{{100, 30 * 24 * 60}, {1000, 300}} {
+		t.Run(fmt.Sprintf("%d domains", tt.domains), func(t *testing.T) {
+			charts := month(hostile, tt.domains, tt.points, days/time.Duration(tt.points))
+			page := write(t, loaded(tt.domains), append(charts, charts[1])) // put acceptance has as many lines as hit rates
+			t.Logf("%d bytes", len(page))
+			if len(page) > 3_000_000 {
+				t.Errorf("%d bytes", len(page))
+			}
+		})
 	}
 }
 
