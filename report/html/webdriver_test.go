@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"xtm/internal/needs"
 )
@@ -24,6 +26,15 @@ type browser struct {
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	chromium := needs.Program(t, "chromium")
+	profile := t.TempDir()
+	t.Cleanup(func() { // its processes end one by one and write until then
+		for range 100 {
+			if os.RemoveAll(profile) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
 	cmd := exec.CommandContext(t.Context(), needs.Program(t, "chromedriver"), "--port=0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -52,7 +63,7 @@ func openBrowser(t *testing.T) *browser {
 		"goog:chromeOptions": map[string]any{"binary": chromium, "args": []string{
 			"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 			"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,1600",
-			"--user-data-dir=" + t.TempDir(),
+			"--user-data-dir=" + profile,
 		}},
 	}}}, &made)
 	b.session += "/" + made.SessionID
