@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -81,7 +80,6 @@ func (o *exporterOptions) check(c *cli.Context) error {
 	if len(o.sources) == 0 {
 		o.sources = []string{"auto"}
 	}
-	live := func(s string) bool { return slices.Contains(values("source"), s) }
 	switch {
 	case o.demo && c.IsSet("source"):
 		return &usageError{msg: "--demo and --source exclude each other"}
@@ -95,8 +93,9 @@ func (o *exporterOptions) check(c *cli.Context) error {
 		return &usageError{msg: fmt.Sprintf("node_exporter reads only files whose name ends in .prom, which %q does not", o.textfile)}
 	case o.history != "" && !o.record:
 		return &usageError{msg: "--history is for --record"}
-	case len(o.sources) > 1 && slices.ContainsFunc(o.sources, live):
-		return &usageError{"several sources are a replay, and one of these is live", []string{"a replay has captures only"}}
+	}
+	if err := checkReplay(o.sources); err != nil {
+		return err
 	}
 	return exporter.CheckWebConfig(o.webConfig)
 }
@@ -107,7 +106,7 @@ func (o *exporterOptions) run(ctx context.Context, env Env, opts exporter.Option
 		return err
 	}
 	opts.SourceName = o.sources[0]
-	if _, ok := src.(*lastStays); ok {
+	if _, ok := src.(*replay); ok {
 		opts.SourceName = "recorded"
 	}
 	opts.Log = slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: withoutTime}))
@@ -185,31 +184,17 @@ func (o *exporterOptions) write(ctx context.Context, env Env, e *exporter.Export
 func (o *exporterOptions) open(env Env) (source, error) {
 	if o.demo {
 		src, err := demoSource()
-		return &lastStays{[]source{src}}, err
+		return &replay{[]source{src}, true}, err
 	}
-	if slices.Contains(values("source"), o.sources[0]) {
+	if isLive(o.sources[0]) {
 		return openSource(env, o.sources[0])
 	}
-	r := &lastStays{}
-	for _, name := range o.sources {
-		src, err := openSource(env, name)
-		if err != nil {
-			return nil, err
-		}
-		r.left = append(r.left, src)
+	r, err := openReplay(env, o.sources)
+	if err != nil {
+		return nil, err
 	}
+	r.stays = true
 	return r, nil
-}
-
-// lastStays is recordings, one after the other, and then the last for good.
-type lastStays struct{ left []source }
-
-func (r *lastStays) Snapshot(ctx context.Context) (xen.Snapshot, error) {
-	src := r.left[0]
-	if len(r.left) > 1 {
-		r.left = r.left[1:]
-	}
-	return src.Snapshot(ctx)
 }
 
 // withoutTime leaves the time to who keeps the log.

@@ -12,7 +12,6 @@ import (
 	"xtm/capture/demo"
 	"xtm/report"
 	"xtm/top"
-	"xtm/xen"
 )
 
 func topCommand(env Env) *cli.Command {
@@ -74,12 +73,7 @@ func (o topOptions) check(env Env, timesSet bool) error {
 	case !o.batch && (!env.Terminal || !env.Interactive):
 		return &usageError{"top wants a terminal", []string{"lines for a file or a pipe: xtm top --batch"}}
 	}
-	for _, s := range o.sources {
-		if len(o.sources) > 1 && slices.Contains(values("source"), s) {
-			return &usageError{s + " is a live source, and several sources are a replay", []string{"a replay has captures only"}}
-		}
-	}
-	return nil
+	return checkReplay(o.sources)
 }
 
 func (o topOptions) run(ctx context.Context, env Env) error {
@@ -112,28 +106,8 @@ func (o topOptions) open(env Env) (top.Source, error) {
 		}
 		return &replay{left: []source{captureSource{first}, captureSource{second}}}, nil
 	}
-	if len(o.sources) == 0 || slices.Contains(values("source"), o.sources[0]) {
+	if len(o.sources) == 0 || isLive(o.sources[0]) {
 		return openSource(env, append(o.sources, "auto")[0])
 	}
-	r := &replay{}
-	for _, name := range o.sources {
-		src, err := openSource(env, name)
-		if err != nil {
-			return nil, err
-		}
-		r.left = append(r.left, src)
-	}
-	return r, nil
-}
-
-// replay is recordings, one after the other.
-type replay struct{ left []source }
-
-func (r *replay) Snapshot(ctx context.Context) (xen.Snapshot, error) {
-	if len(r.left) == 0 {
-		return xen.Snapshot{}, top.ErrEnd
-	}
-	src := r.left[0]
-	r.left = r.left[1:]
-	return src.Snapshot(ctx)
+	return openReplay(env, o.sources)
 }
