@@ -1,7 +1,6 @@
 package periodic
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"xtm/internal/atomicfile"
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
@@ -20,21 +20,18 @@ import (
 // be undone either.
 var ErrNotRestored = errors.New("not everything could be restored")
 
-// ErrChanged means that somebody edited a file after the plan was made.
-var ErrChanged = errors.New("the file has changed since it was shown")
-
 // Apply carries a plan out. When a step fails everything is as before.
 func Apply(ctx context.Context, m Machine, p Plan) error {
 	if m.Root == nil {
 		return fmt.Errorf("apply: a recorded machine cannot be changed: %w", cause.ErrNotSupported)
 	}
 	for _, c := range p.changes {
-		now, err := m.current(c)
+		now, err := c.read(m.Root)
 		if err != nil {
 			return err
 		}
-		if (now == nil) != (c.old == nil) || !bytes.Equal(now, c.old) {
-			return fmt.Errorf("change %s: %w: nothing was written, run it again", c.path, ErrChanged)
+		if !edit.Same(now, c.Old) {
+			return fmt.Errorf("change %s: %w: nothing was written, run it again", c.Path, edit.ErrChanged)
 		}
 	}
 	err := m.carryOut(ctx, p)
@@ -43,8 +40,7 @@ func Apply(ctx context.Context, m Machine, p Plan) error {
 	}
 	var failed []error
 	for _, c := range p.changes {
-		c.new = c.old
-		if err := m.put(c); err != nil {
+		if err := m.put(c, c.Old); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -87,7 +83,7 @@ func (m Machine) carryOut(ctx context.Context, p Plan) error {
 		return err
 	}
 	for _, c := range p.changes {
-		if err := m.put(c); err != nil {
+		if err := m.put(c, c.New); err != nil {
 			return err
 		}
 	}
@@ -97,7 +93,7 @@ func (m Machine) carryOut(ctx context.Context, p Plan) error {
 // tidy removes what a plan leaves behind: state, and folders that are empty now.
 func (m Machine) tidy(p Plan) error {
 	for _, f := range p.leaves {
-		if err := m.put(change{path: f}); err != nil {
+		if err := (edit.Change{Path: f}).Put(*m.Root, nil); err != nil {
 			return err
 		}
 		if err := m.removeEmpty(path.Dir(f)); err != nil {
@@ -105,8 +101,8 @@ func (m Machine) tidy(p Plan) error {
 		}
 	}
 	for _, c := range p.changes {
-		if c.link && c.new == nil {
-			if err := m.removeEmpty(path.Dir(c.path)); err != nil {
+		if c.link && c.New == nil {
+			if err := m.removeEmpty(path.Dir(c.Path)); err != nil {
 				return err
 			}
 		}
@@ -117,57 +113,28 @@ func (m Machine) tidy(p Plan) error {
 	return nil
 }
 
-// current is what stands where a change would.
-func (m Machine) current(c change) ([]byte, error) {
-	var b []byte
-	var err error
-	if c.link {
-		var target string
-		target, err = m.Root.Readlink(c.path)
-		b = []byte(target)
-	} else {
-		b, err = m.Root.ReadFile(c.path)
+// put makes a file or a link hold what it held before, or what it is to hold.
+func (m Machine) put(c change, b []byte) error {
+	if !c.link {
+		return c.Put(*m.Root, b)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return b, err
-}
-
-// put makes a file or a link what a change says.
-func (m Machine) put(c change) error {
-	switch {
-	case c.link:
-		return m.putLink(c)
-	case c.new == nil:
-		err := atomicfile.Remove(*m.Root, c.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	return atomicfile.Replace(*m.Root, c.path, c.new, 0o644)
-}
-
-// putLink makes the link that `systemctl enable` makes.
-func (m Machine) putLink(c change) error {
-	if c.new != nil {
-		if _, err := atomicfile.MkdirAll(*m.Root, path.Dir(c.path), 0o755); err != nil {
+	if b != nil {
+		if _, err := atomicfile.MkdirAll(*m.Root, path.Dir(c.Path), 0o755); err != nil {
 			return err
 		}
 	}
-	at, err := nameIn(*m.Root, c.path)
+	at, err := nameIn(*m.Root, c.Path)
 	if err != nil {
 		return err
 	}
 	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replace link %s: %w", c.path, errors.Unwrap(err))
+		return fmt.Errorf("replace link %s: %w", c.Path, errors.Unwrap(err))
 	}
-	if c.new == nil {
+	if b == nil {
 		return nil
 	}
-	if err := os.Symlink(string(c.new), at); err != nil {
-		return fmt.Errorf("link %s: %w", c.path, errors.Unwrap(err))
+	if err := os.Symlink(string(b), at); err != nil { // as systemctl enable does
+		return fmt.Errorf("link %s: %w", c.Path, errors.Unwrap(err))
 	}
 	return nil
 }

@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 	"xtm/internal/run/runtest"
-
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 // machine is a running system with these folders, and what systemctl was asked.
@@ -279,7 +280,7 @@ func TestEdited(t *testing.T) {
 	}
 	install(t, m, Options{Every: 15 * time.Minute, Keep: 1, Program: "/usr/bin/xtm"})
 	before := tree(t, *m.Root)
-	if err := Apply(context.Background(), m, p); !errors.Is(err, ErrChanged) {
+	if err := Apply(context.Background(), m, p); !errors.Is(err, edit.ErrChanged) {
 		t.Errorf("applied over another: %v", err)
 	}
 	if diff := cmp.Diff(before, tree(t, *m.Root)); diff != "" {

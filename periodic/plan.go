@@ -10,9 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
-
 	"xtm/internal/cause"
+	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
@@ -32,15 +31,12 @@ func refuse(seen, why string, ways ...string) error {
 	return &cause.RefusalError{Kind: cause.Blocked, Seen: seen, Why: why, Ways: ways}
 }
 
-// change is a file that is written, replaced or removed.
+// change is that of a file, or of a link, where Old and New are its target.
 type change struct {
-	path string
-	// old and new are the contents; nil is no file. Of a link they are its target.
-	old, new []byte
-	link     bool
-}
+	edit.Change
 
-func (c change) none() bool { return (c.old == nil) == (c.new == nil) && bytes.Equal(c.old, c.new) }
+	link bool
+}
 
 // Plan is what is to be changed.
 type Plan struct {
@@ -64,21 +60,15 @@ func (p Plan) Done() bool {
 
 // Diff is what would be changed, in the unified format, and which commands run.
 func (p Plan) Diff() string {
-	var b strings.Builder
-	for _, c := range p.changes {
-		was, is := c.path, c.path
-		old, now := c.old, c.new
+	files := make([]edit.Change, len(p.changes))
+	for i, c := range p.changes {
+		files[i] = c.Change
 		if c.link {
-			old, now = linkText(old), linkText(now)
+			files[i].Old, files[i].New = linkText(c.Old), linkText(c.New)
 		}
-		if c.old == nil {
-			was = "/dev/null"
-		}
-		if c.new == nil {
-			is = "/dev/null"
-		}
-		b.Write(diff.Diff(was, old, is, now))
 	}
+	var b strings.Builder
+	b.WriteString(edit.Diff(files))
 	if p.makes != "" {
 		fmt.Fprintf(&b, "make folder %s\n", p.makes)
 	}
@@ -162,7 +152,7 @@ func PlanRemove(ctx context.Context, m Machine) (Plan, error) {
 		return p, err
 	}
 	for _, c := range p.changes {
-		if _, rest, ok := strings.Cut(string(c.old), " --out "); ok {
+		if _, rest, ok := strings.Cut(string(c.Old), " --out "); ok {
 			p.Reports = strings.Fields(rest)[0]
 		}
 	}
@@ -188,30 +178,39 @@ func PlanRemove(ctx context.Context, m Machine) (Plan, error) {
 func (m Machine) plan(want map[string][]byte) (Plan, error) {
 	var p Plan
 	for _, name := range []string{servicePath, timerPath, wantedPath, cronPath} {
-		c := change{path: name, new: want[name], link: name == wantedPath}
+		c := change{edit.Change{Path: name, New: want[name]}, name == wantedPath}
 		var err error
-		if c.link {
-			var target string
-			if target, err = m.Files.Readlink(name); err == nil {
-				c.old = []byte(target)
-			}
-		} else if c.old, err = m.Files.ReadFile(name); err == nil && !bytes.HasPrefix(c.old, []byte(mark)) {
+		switch c.Old, err = c.read(m.Files); {
+		case err != nil:
+			return p, err
+		case !c.link && c.Old != nil && !bytes.HasPrefix(c.Old, []byte(mark)):
 			return p, refuse(name+" is there and xtm did not write it", "it is somebody else's",
 				"move it away, if it is not needed")
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return p, err
-		}
-		if !c.none() {
+		case !edit.Same(c.Old, c.New):
 			p.changes = append(p.changes, c)
 		}
 	}
 	return p, nil
 }
 
+// read is what stands there now; nil where nothing does.
+func (c change) read(files hostfs.Files) ([]byte, error) {
+	if !c.link {
+		return edit.Read(files, c.Path)
+	}
+	target, err := files.Readlink(c.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return []byte(target), nil
+}
+
 func (p Plan) touchesSystemd() bool {
 	for _, c := range p.changes {
-		if path.Dir(c.path) == path.Dir(servicePath) || c.link {
+		if path.Dir(c.Path) == path.Dir(servicePath) || c.link {
 			return true
 		}
 	}
