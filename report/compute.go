@@ -142,14 +142,17 @@ func pagesKiB(c xen.Count) opt.Value[units.KiB] {
 	return opt.Map(c, func(n int64) units.KiB { return units.Pages(n).KiB() })
 }
 
+// Label is how a sentence speaks of the domain.
+func (d *Domain) Label() string { return Label(d.Name, d.ID) }
+
 // Label is how a sentence speaks of a domain: its name, else its number.
-func (d *Domain) Label() string {
-	id, ok := d.ID.Get()
+func Label(name string, id opt.Value[units.DomID]) string {
+	n, ok := id.Get()
 	switch {
-	case d.Name != "":
-		return d.Name
+	case name != "":
+		return name
 	case ok:
-		return fmt.Sprintf("domain %d", id)
+		return fmt.Sprintf("domain %d", n)
 	default:
 		return "(unnamed)"
 	}

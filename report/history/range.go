@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"xtm/internal/cause"
 	"xtm/internal/opt"
 	"xtm/internal/units"
+	"xtm/report"
 	"xtm/report/history/block"
 )
 
@@ -69,17 +69,7 @@ type Series struct {
 }
 
 // Label is how to speak of the domain.
-func (s *Series) Label() string {
-	id, ok := s.ID.Get()
-	switch {
-	case s.Name != "":
-		return s.Name
-	case ok:
-		return "domain " + strconv.Itoa(int(id))
-	default:
-		return "(unnamed)"
-	}
-}
+func (s *Series) Label() string { return report.Label(s.Name, s.ID) }
 
 // Range reads points. An empty range is no error: it has no points.
 func (db *DB) Range(ctx context.Context, q Query) (Range, error) {
