@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
 	"xtm/internal/edit"
 	"xtm/internal/grub"
 	"xtm/internal/hostfs"
@@ -18,10 +19,6 @@ import (
 	"xtm/internal/statedir"
 	"xtm/internal/units"
 )
-
-// ErrNotRestored is joined to the error of a change that failed and could not be
-// undone either.
-var ErrNotRestored = errors.New("not everything could be restored")
 
 // Outcome is what is true after a change.
 type Outcome struct {
@@ -120,7 +117,7 @@ func (c change) do(ctx context.Context) (backups []string, err error) {
 	if c.unswap {
 		// The record names the swap file until it is gone.
 		if err := c.removeSwap(ctx); err != nil {
-			return backups, fmt.Errorf("%w: %w", ErrNotRestored, err)
+			return backups, fmt.Errorf("%w: %w", cause.ErrNotRestored, err)
 		}
 		after.Swap = false
 		return backups, after.write(c.Root)
@@ -253,7 +250,7 @@ func (c change) undo(failure error, rec record, menu []byte) error {
 	if len(failed) == 0 {
 		return failure
 	}
-	err := fmt.Errorf("%w; %w: %w", failure, ErrNotRestored, failed[0])
+	err := fmt.Errorf("%w; %w: %w", failure, cause.ErrNotRestored, failed[0])
 	for _, f := range failed[1:] {
 		err = fmt.Errorf("%w; %w", err, f)
 	}

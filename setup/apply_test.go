@@ -31,7 +31,7 @@ func TestNoUpdateGRUB(t *testing.T) {
 	m := machine(tree(t, hostFiles()), programs(t))
 	p, before := hostPlan(t, m), live(t, m.Root)
 	m.Run = runtest.New(m.Now()).Lacks("update-grub").Run
-	if _, err := Apply(t.Context(), m, p); !errors.Is(err, cause.ErrNoData) || errors.Is(err, ErrNotRestored) {
+	if _, err := Apply(t.Context(), m, p); !errors.Is(err, cause.ErrNoData) || errors.Is(err, cause.ErrNotRestored) {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(before, live(t, m.Root)); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/crashtest"
 	"xtm/internal/hostfs"
 
@@ -198,7 +199,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 				want = s.after // the removal of a temporary folder may fail
 			}
 			got := live(t, root)
-			if strings.Contains(string(stderr), ErrNotRestored.Error()) {
+			if strings.Contains(string(stderr), cause.ErrNotRestored.Error()) {
 				delete(got, swapPath) // it goes last, when the rest is done
 			}
 			if strings.HasPrefix(verb, "disable-") && cmp.Equal(s.after, got) {

@@ -233,7 +233,7 @@ func (g Guest) restore(ctx context.Context, b guest.Balloon, out *Guarded) error
 func (g Guest) Stop(ctx context.Context) (Guarded, error) {
 	var out Guarded
 	b, err := guest.ReadBalloon(g.Root)
-	if isMissing(err) || err == nil && !b.Shrinks() {
+	if cause.Of(err) == cause.NoData || err == nil && !b.Shrinks() {
 		return out, nil
 	}
 	if err != nil {

@@ -74,15 +74,8 @@ func (p *Plan) guestWords(g GuestMachine, o GuestOptions) error {
 	if err := p.contradicted(); err != nil {
 		return err
 	}
-	for _, w := range p.wanted {
-		edited, err := p.settings.AddWord(w.Variable, w.Text)
-		if err != nil {
-			return blocked(err)
-		}
-		if edited != p.settings {
-			p.added = append(p.added, w)
-		}
-		p.settings = edited
+	if err := p.addWanted(); err != nil {
+		return err
 	}
 	lacks := func(m grub.Menu) []string { return unprovenLinux(m, p.wanted) }
 	p.Stale = len(lacks(g.Menu)) > 0

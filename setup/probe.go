@@ -2,9 +2,7 @@ package setup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +43,7 @@ func probeBoot(files hostfs.Files) (Boot, error) {
 	}
 	block, err := files.ReadFile(loader.EnvBlock)
 	switch {
-	case isMissing(err):
+	case cause.Of(err) == cause.NoData:
 		return b, nil
 	case err != nil:
 		return b, err
@@ -149,12 +147,12 @@ func (h *Host) probeRunning(ctx context.Context, files hostfs.Files, start run.F
 		h.Running = opt.Of(running(snap))
 	}
 	meminfo, err := files.ReadFile("/proc/meminfo")
-	if err != nil && !isMissing(err) {
+	if err != nil && cause.Of(err) != cause.NoData {
 		return err
 	}
 	h.Total, h.Available = memLine(meminfo, "MemTotal"), memLine(meminfo, "MemAvailable")
 	arc, err := files.ReadFile("/sys/module/zfs/parameters/zfs_arc_max")
-	if err != nil && !isMissing(err) {
+	if err != nil && cause.Of(err) != cause.NoData {
 		return err
 	}
 	h.ARCUnbounded = strings.TrimSpace(string(arc)) == "0"
@@ -185,7 +183,7 @@ func runningVersion(files hostfs.Files) (xen.Version, error) {
 	for i, name := range []string{"major", "minor", "extra"} {
 		b, err := files.ReadFile("/sys/hypervisor/version/" + name)
 		switch {
-		case isMissing(err):
+		case cause.Of(err) == cause.NoData:
 			return xen.Version{}, nil
 		case err != nil:
 			return xen.Version{}, err
@@ -215,7 +213,7 @@ func memLine(meminfo []byte, name string) opt.Value[units.KiB] {
 func readAutoballoon(files hostfs.Files) (string, error) {
 	b, err := files.ReadFile("/etc/xen/xl.conf")
 	switch {
-	case isMissing(err):
+	case cause.Of(err) == cause.NoData:
 		return "", nil
 	case err != nil:
 		return "", err
@@ -228,9 +226,4 @@ func readAutoballoon(files hostfs.Files) (string, error) {
 		}
 	}
 	return setting, nil
-}
-
-// isMissing tells that there is no such file, in a root or in a capture.
-func isMissing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, cause.ErrNoData)
 }

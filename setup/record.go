@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
 )
@@ -67,7 +68,7 @@ func readRecord(files hostfs.Files) (record, error) {
 	r := record{Schema: recordSchema}
 	b, err := files.ReadFile(recordFile)
 	switch {
-	case isMissing(err):
+	case cause.Of(err) == cause.NoData:
 		return r, nil
 	case err != nil:
 		return r, err

@@ -10,6 +10,7 @@ import (
 
 	"xtm/guest"
 	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
 	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
@@ -98,7 +99,7 @@ func (m Machine) link(ctx context.Context, enter bool) error {
 func linked(files hostfs.Files) (bool, error) {
 	for _, dir := range []string{"/etc/rc2.d", "/etc/rc3.d", "/etc/init.d/rc3.d"} {
 		names, err := files.ReadDir(dir)
-		if err != nil && !isMissing(err) {
+		if err != nil && cause.Of(err) != cause.NoData {
 			return false, err
 		}
 		for _, n := range names {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/finding"
 	"xtm/internal/hostfs"
 	"xtm/internal/opt"
@@ -53,7 +54,7 @@ func (s *Status) guard(files hostfs.Files) {
 	var failed error
 	there := func(p string) bool {
 		found, err := files.Exists(p)
-		if err != nil && !isMissing(err) {
+		if err != nil && cause.Of(err) != cause.NoData {
 			failed = err
 		}
 		return found

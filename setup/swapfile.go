@@ -138,7 +138,7 @@ func (m Machine) removeSwap(ctx context.Context) error {
 	}
 	if !m.Offline {
 		areas, err := guest.ReadSwaps(m.Root)
-		if err != nil && !isMissing(err) {
+		if err != nil && cause.Of(err) != cause.NoData {
 			return err
 		}
 		if slices.ContainsFunc(areas, func(a guest.SwapArea) bool { return a.Name == swapPath || a.Name == p }) {

@@ -61,6 +61,11 @@ func (p *Plan) words(h Host, o HostOptions, next Hypervisor) error {
 		return err
 	}
 	p.wanted = hostWords(o)
+	return p.addWanted()
+}
+
+// addWanted puts the words into GRUB's settings that are not there yet.
+func (p *Plan) addWanted() error {
 	for _, w := range p.wanted {
 		edited, err := p.settings.AddWord(w.Variable, w.Text)
 		if err != nil {

@@ -14,10 +14,6 @@ import (
 // ErrSilent means that a call was answered with success, and changed nothing.
 var ErrSilent = errors.New("it was said to be done, and is not")
 
-// ErrNotRestored means that calls were made, one failed, and those before it
-// could not be undone.
-var ErrNotRestored = errors.New("not everything could be restored")
-
 // Do issues one call and reads back. ErrSilent where Xen does not show what was
 // asked for.
 func (h Host) Do(ctx context.Context, c Call) error {
@@ -121,7 +117,7 @@ func (h Host) undo(ctx context.Context, r Result, failed Call, why error) (Resul
 	}
 	r.Done = stays
 	if len(stays) > 0 {
-		why = errors.Join(why, ErrNotRestored)
+		why = errors.Join(why, cause.ErrNotRestored)
 	}
 	return r, why
 }

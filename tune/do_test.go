@@ -175,7 +175,7 @@ func TestApplyUndoes(t *testing.T) {
 		h := f.Host
 		h.Control = &refusing{Control: f.Control, after: 1}
 		r, err = h.Apply(t.Context(), plan)
-		if !errors.Is(err, errRefused) || !errors.Is(err, ErrNotRestored) || len(r.Done) != 1 || r.Done[0].Domain.ID != 1 {
+		if !errors.Is(err, errRefused) || !errors.Is(err, cause.ErrNotRestored) || len(r.Done) != 1 || r.Done[0].Domain.ID != 1 {
 			t.Errorf("nothing goes any more: %+v, %v", r, err)
 		}
 		if _, err := f.Apply(t.Context(), f.look(t, nil).Set(f.look(t, nil).Domains, change(t, "weight=11"), "")); err != nil {
@@ -184,7 +184,7 @@ func TestApplyUndoes(t *testing.T) {
 		h.Control = &refusing{Control: f.Control, after: 1, times: 1}
 		s = f.look(t, nil)
 		r, err = h.Apply(t.Context(), s.Set(s.Domains, change(t, "weight=12"), ""))
-		if !errors.Is(err, errRefused) || errors.Is(err, ErrNotRestored) || len(r.Done) > 0 {
+		if !errors.Is(err, errRefused) || errors.Is(err, cause.ErrNotRestored) || len(r.Done) > 0 {
 			t.Errorf("the second failed: %+v, %v", r, err)
 		}
 		for _, d := range f.look(t, nil).Domains {

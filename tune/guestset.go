@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"xtm/guest"
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
 )
@@ -109,7 +110,7 @@ func ApplyGuest(root hostfs.Root, p GuestPlan, persist bool) (GuestResult, error
 	}
 	for _, c := range slices.Backward(r.Done) {
 		if errBack := guest.SetTunable(root, c.Tunable.Name, c.From); errBack != nil {
-			return r, errors.Join(err, errBack, ErrNotRestored)
+			return r, errors.Join(err, errBack, cause.ErrNotRestored)
 		}
 	}
 	r = GuestResult{}

@@ -87,7 +87,7 @@ func (r RoomRun) Make(ctx context.Context, seen Seen, room Room) (RoomResult, er
 	}
 	for _, h := range slices.Backward(w.holds) {
 		if _, errThaw := r.Release(ctx, h); errThaw != nil {
-			err = errors.Join(err, errThaw, ErrNotRestored)
+			err = errors.Join(err, errThaw, cause.ErrNotRestored)
 		}
 	}
 	if len(w.holds) > 0 {
@@ -261,7 +261,7 @@ func (w *roomAtWork) takeBack(ctx context.Context) error {
 			continue
 		}
 		if err := w.Resize(ctx, g.Ref, old); err != nil {
-			failed = append(failed, err, ErrNotRestored)
+			failed = append(failed, err, cause.ErrNotRestored)
 			continue
 		}
 		w.Say(fmt.Sprintf("%s has its old size again, %d MiB.", g.Ref, old/1024))

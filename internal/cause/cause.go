@@ -16,6 +16,9 @@ var (
 	ErrNoData = errors.New("no data")
 	// ErrNeedsRoot means that the caller lacks a privilege.
 	ErrNeedsRoot = errors.New("needs root")
+	// ErrNotRestored is joined to the error of a change that failed and could not
+	// be undone either.
+	ErrNotRestored = errors.New("not everything could be restored")
 )
 
 // Word is the machine-readable kind of an error in JSON and metrics.

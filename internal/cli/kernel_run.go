@@ -111,7 +111,7 @@ func (k *kernelRun) report(out install.Outcome, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, install.ErrNotRestored):
+	case errors.Is(err, cause.ErrNotRestored):
 		return &exitError{exitPartly, err, []string{"the next run tries again", stateHint}}
 	case errors.Is(err, context.Canceled):
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"xtm/internal/cause"
 	"xtm/internal/edit"
 	"xtm/internal/render"
 	"xtm/internal/run"
@@ -74,7 +75,7 @@ func (s *setupRun) apply(ctx context.Context, plan setup.Plan, after string) err
 // failed explains a change that did not come about.
 func failed(ctx context.Context, err error, out setup.Outcome) error {
 	switch {
-	case errors.Is(err, setup.ErrNotRestored):
+	case errors.Is(err, cause.ErrNotRestored):
 		hints := []string{"mend what failed; this then undoes the rest: xtm disable-tmem"}
 		if len(out.Backups) > 0 {
 			hints = append(hints, "the old files, to be copied back by hand: "+strings.Join(out.Backups, ", "))

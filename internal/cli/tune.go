@@ -282,7 +282,7 @@ func (s transient) do(ctx context.Context, argv ...string) error {
 
 // explainTune gives what tune refuses, or could not restore, its exit code.
 func explainTune(err error) error {
-	if errors.Is(err, tune.ErrNotRestored) {
+	if errors.Is(err, cause.ErrNotRestored) {
 		return &exitError{exitPartly, err, []string{"what is set now: xtm tune show"}}
 	}
 	return explainRefusal(err)

@@ -149,9 +149,9 @@ func (t *tuneRun) makeRoom(ctx context.Context, o roomOptions) error {
 	_, explained := errors.AsType[*exitError](err)
 	switch {
 	case explained:
-	case errors.Is(err, tune.ErrNoRoom) && !errors.Is(err, tune.ErrNotRestored):
+	case errors.Is(err, tune.ErrNoRoom) && !errors.Is(err, cause.ErrNotRestored):
 		return &exitError{exitFailed, err, []string{"everything is as before; ask guests by name: --ask NAME=SIZE, or give it more time: --within 5m"}}
-	case errors.Is(err, context.Canceled) && !errors.Is(err, tune.ErrNotRestored):
+	case errors.Is(err, context.Canceled) && !errors.Is(err, cause.ErrNotRestored):
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
 	}
 	return explainTune(err)

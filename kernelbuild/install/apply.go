@@ -91,7 +91,7 @@ func (m Machine) restore(ctx context.Context, before state, p pending, failure e
 		err = before.write(m.Root)
 	}
 	if err != nil {
-		return errors.Join(failure, ErrNotRestored, err)
+		return errors.Join(failure, cause.ErrNotRestored, err)
 	}
 	return failure
 }
@@ -251,5 +251,5 @@ func (p Plan) proveDKMS(ctx context.Context, m Machine) error {
 // IsRestored tells whether a failed change has left everything as it was.
 func IsRestored(err error) bool {
 	_, partly := errors.AsType[*PartlyError](err)
-	return !partly && !errors.Is(err, ErrNotRestored) && !errors.Is(err, edit.ErrChanged) && !errors.Is(err, statedir.ErrLocked) && cause.Of(err) != cause.NeedsRoot
+	return !partly && !errors.Is(err, cause.ErrNotRestored) && !errors.Is(err, edit.ErrChanged) && !errors.Is(err, statedir.ErrLocked) && cause.Of(err) != cause.NeedsRoot
 }

@@ -1,9 +1,7 @@
 package install
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -97,7 +95,7 @@ func (b *boot) readGRUB(files hostfs.Files) (err error) {
 	b.Env = map[string]string{}
 	block, err := files.ReadFile(b.Loader.EnvBlock)
 	switch {
-	case missing(err):
+	case cause.Of(err) == cause.NoData:
 		return nil
 	case err != nil:
 		return err
@@ -127,7 +125,7 @@ func (b *boot) findStarter(m Machine, said Starter) error {
 	// GRUB puts BOOT_IMAGE= before the words of its entry; pygrub and Dom0 do not.
 	kind, err := readLine(m.Root, "/sys/hypervisor/guest_type") // Linux 4.13
 	switch {
-	case err != nil && !missing(err):
+	case err != nil && cause.Of(err) != cause.NoData:
 		return err
 	case strings.HasPrefix(b.Line, "BOOT_IMAGE="):
 		b.Why = "the kernel's command line begins with BOOT_IMAGE="
@@ -144,7 +142,7 @@ func (b *boot) findStarter(m Machine, said Starter) error {
 // findOffline tells it of a system that does not run: a host has a hypervisor.
 func (b *boot) findOffline(files hostfs.Files, said Starter) error {
 	names, err := files.ReadDir("/boot")
-	if err != nil && !missing(err) {
+	if err != nil && cause.Of(err) != cause.NoData {
 		return err
 	}
 	b.Xen = said != ByPygrub && said != ByDom0 && slices.ContainsFunc(names, func(n string) bool {
@@ -216,11 +214,6 @@ func (b *boot) next() (grub.Entry, error) {
 func readLine(files hostfs.Files, p string) (string, error) {
 	b, err := files.ReadFile(p)
 	return strings.TrimSpace(string(b)), err
-}
-
-// missing tells that there is no such file, in a root or in a capture.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, cause.ErrNoData)
 }
 
 // releaseOf is the release in the name of an image, "" where it has none:

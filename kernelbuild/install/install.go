@@ -11,7 +11,6 @@ package install
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -66,10 +65,6 @@ type missingError struct{ program, root string }
 
 func (e *missingError) Error() string { return e.program + " is not in " + e.root }
 func (e *missingError) Unwrap() error { return cause.ErrNoData }
-
-// ErrNotRestored is joined to the error of a change that failed and could not be
-// undone either.
-var ErrNotRestored = errors.New("not everything could be restored")
 
 // PartlyError is a change that stopped where the machine still boots as before,
 // and was not undone because what is there is worth keeping.

@@ -78,11 +78,11 @@ func ReadList(ctx context.Context, m Machine, said Starter) (List, error) {
 		l.By, l.Why = b.By, b.Why
 	}
 	names, err := m.Root.ReadDir("/boot")
-	if err != nil && !missing(err) {
+	if err != nil && cause.Of(err) != cause.NoData {
 		return l, err
 	}
 	there, err := m.present(ctx, imagePrefix+"*")
-	if err != nil && !missing(err) {
+	if err != nil && cause.Of(err) != cause.NoData {
 		return l, err
 	}
 	for _, n := range names {

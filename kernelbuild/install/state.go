@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"xtm/internal/cause"
 	"xtm/internal/edit"
 	"xtm/internal/hostfs"
 	"xtm/internal/statedir"
@@ -98,7 +99,7 @@ func (s state) without(release string) state {
 func readState(files hostfs.Files) (state, error) {
 	b, err := files.ReadFile(stateFile)
 	switch {
-	case missing(err):
+	case cause.Of(err) == cause.NoData:
 		return state{Schema: stateSchema}, nil
 	case err != nil:
 		return state{}, err
