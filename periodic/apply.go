@@ -16,10 +16,6 @@ import (
 	"xtm/internal/run"
 )
 
-// ErrNotRestored is joined to the error of a change that failed and could not
-// be undone either.
-var ErrNotRestored = errors.New("not everything could be restored")
-
 // Apply carries a plan out. When a step fails everything is as before.
 func Apply(ctx context.Context, m Machine, p Plan) error {
 	if m.Root == nil {
@@ -50,11 +46,11 @@ func Apply(ctx context.Context, m Machine, p Plan) error {
 		}
 	}
 	if len(failed) > 0 {
-		return errors.Join(append([]error{err, ErrNotRestored}, failed...)...)
+		return errors.Join(append([]error{err, cause.ErrNotRestored}, failed...)...)
 	}
 	if len(p.before)+len(p.after) > 0 { // what systemd has read is not on disk any more
 		if _, reload := m.Run(context.WithoutCancel(ctx), run.Cmd{Name: "systemctl", Args: []string{"daemon-reload"}}); reload != nil {
-			return errors.Join(err, ErrNotRestored, reload)
+			return errors.Join(err, cause.ErrNotRestored, reload)
 		}
 	}
 	return err

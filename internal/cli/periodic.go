@@ -171,7 +171,7 @@ func (s *periodicChange) carryOut(ctx context.Context, plan periodic.Plan, nothi
 		return err
 	}
 	switch err := periodic.Apply(ctx, s.machine, plan); {
-	case errors.Is(err, periodic.ErrNotRestored):
+	case errors.Is(err, cause.ErrNotRestored):
 		return &exitError{exitPartly, err, []string{"sudo xtm periodic remove"}}
 	case errors.Is(err, context.Canceled):
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted, and everything is as before: %w", err), nil}
