@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"xtm/top"
@@ -47,7 +46,7 @@ func isLive(name string) bool { return slices.Contains(values("source"), name) }
 // checkReplay refuses a live source among several.
 func checkReplay(names []string) error {
 	if i := slices.IndexFunc(names, isLive); i >= 0 && len(names) > 1 {
-		return &usageError{fmt.Sprintf("%s is a live source, and several sources are a replay", names[i]), []string{"a replay has captures only"}}
+		return &usageError{names[i] + " is a live source, and several sources are a replay", []string{"a replay has captures only"}}
 	}
 	return nil
 }
