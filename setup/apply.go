@@ -201,7 +201,7 @@ func (c change) carryOut(ctx context.Context) error {
 	if err := c.regenerate(ctx, c.loader); err != nil {
 		return err
 	}
-	menu, err := readMenu(c.Root, c.loader)
+	menu, err := grub.ReadMenu(c.Root, c.loader)
 	if err != nil {
 		return err
 	}

@@ -18,50 +18,13 @@ import (
 	"xtm/xen/xl"
 )
 
-// Boot is how a machine boots: what decides it, and what will.
-type Boot struct {
-	Loader grub.Loader
-	// Settings and Menu are those of GRUB 2, and absent elsewhere.
-	Settings *grub.Config
-	Menu     grub.Menu
-	// Env is GRUB's environment block.
-	Env map[string]string
-}
+// Boot is how a machine boots.
+type Boot struct{ grub.Boot }
 
 // probeBoot reads GRUB's settings, its menu and its environment block.
 func probeBoot(files hostfs.Files) (Boot, error) {
-	loader, err := grub.FindLoader(files)
-	if err != nil || loader.Kind != grub.GRUB2 {
-		return Boot{Loader: loader}, err
-	}
-	b := Boot{Loader: loader}
-	if b.Settings, err = grub.Load(files); err != nil {
-		return b, err
-	}
-	if b.Menu, err = readMenu(files, loader); err != nil {
-		return b, err
-	}
-	block, err := files.ReadFile(loader.EnvBlock)
-	switch {
-	case cause.Of(err) == cause.NoData:
-		return b, nil
-	case err != nil:
-		return b, err
-	}
-	b.Env, err = grub.ParseEnv(block)
-	return b, err
-}
-
-func readMenu(files hostfs.Files, l grub.Loader) (grub.Menu, error) {
-	src, err := files.ReadFile(l.Menu)
-	if err != nil {
-		return grub.Menu{}, err
-	}
-	menu, err := grub.ParseMenu(src)
-	if err != nil {
-		return menu, fmt.Errorf("read %s: %w", l.Menu, err)
-	}
-	return menu, nil
+	b, err := grub.ReadBoot(files)
+	return Boot{b}, err
 }
 
 // next is the entry that boots next. What is not in grub.cfg itself makes it

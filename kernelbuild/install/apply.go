@@ -209,7 +209,7 @@ func (p Plan) verify(ctx context.Context, m Machine) (initrd bool, err error) {
 // proveMenu makes sure that the menu has the new kernel and boots the old one.
 // The hooks make it again; where they have not, it is made here.
 func (p Plan) proveMenu(ctx context.Context, m Machine, b *boot, initrd bool) error {
-	if err := b.readGRUB(m.Root); err != nil {
+	if err := b.Reread(m.Root); err != nil {
 		return err
 	}
 	if lacks := b.lacks(p.Release, initrd); len(lacks) > 0 {

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -32,12 +31,9 @@ const (
 type boot struct {
 	By Starter
 	// Why is how that was told.
-	Why    string
-	Loader grub.Loader
-	// Settings, Menu and Env are GRUB's, absent with ByDom0.
-	Settings *grub.Config
-	Menu     grub.Menu
-	Env      map[string]string
+	Why string
+	// Boot has settings, menu and environment of GRUB 2 alone.
+	grub.Boot
 	// Running is the release that runs, Line what it was started with; "" offline.
 	Running, Line string
 	// Xen tells that Xen entries are wanted: the machine is a host.
@@ -49,7 +45,7 @@ type boot struct {
 func (m Machine) probeBoot(said Starter) (boot, error) {
 	var b boot
 	var err error
-	if b.Loader, err = grub.FindLoader(m.Root); err != nil {
+	if b.Boot, err = grub.ReadBoot(m.Root); err != nil {
 		return b, err
 	}
 	if !m.Offline {
@@ -57,11 +53,6 @@ func (m Machine) probeBoot(said Starter) (boot, error) {
 			return b, err
 		}
 		if b.Line, err = readLine(m.Root, "/proc/cmdline"); err != nil {
-			return b, err
-		}
-	}
-	if b.Loader.Kind == grub.GRUB2 {
-		if err := b.readGRUB(m.Root); err != nil {
 			return b, err
 		}
 	}
@@ -78,30 +69,6 @@ func (m Machine) probeBoot(said Starter) (boot, error) {
 		}
 	}
 	return b, nil
-}
-
-// readGRUB reads the settings, the menu and the environment block.
-func (b *boot) readGRUB(files hostfs.Files) (err error) {
-	if b.Settings, err = grub.Load(files); err != nil {
-		return err
-	}
-	src, err := files.ReadFile(b.Loader.Menu)
-	if err != nil {
-		return err
-	}
-	if b.Menu, err = grub.ParseMenu(src); err != nil {
-		return fmt.Errorf("read %s: %w", b.Loader.Menu, err)
-	}
-	b.Env = map[string]string{}
-	block, err := files.ReadFile(b.Loader.EnvBlock)
-	switch {
-	case cause.Of(err) == cause.NoData:
-		return nil
-	case err != nil:
-		return err
-	}
-	b.Env, err = grub.ParseEnv(block)
-	return err
 }
 
 // findStarter tells what starts the machine.

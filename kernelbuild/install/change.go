@@ -16,7 +16,7 @@ func (m Machine) remake(ctx context.Context, b *boot) error {
 	if err := m.must(ctx, b.Loader.Command...); err != nil {
 		return err
 	}
-	return b.readGRUB(m.Root)
+	return b.Reread(m.Root)
 }
 
 // setEnv gives variables of GRUB's environment block values, nil for none. A
@@ -38,7 +38,7 @@ func (m Machine) setEnv(ctx context.Context, b *boot, values map[string]*string)
 			}
 		}
 	}
-	return b.readGRUB(m.Root)
+	return b.Reread(m.Root)
 }
 
 // envOf is GRUB's environment as it is, to be put back.
@@ -126,7 +126,7 @@ func (m Machine) unassign() error {
 	if err != nil {
 		return err
 	}
-	b := boot{Settings: settings}
+	b := boot{Boot: grub.Boot{Settings: settings}}
 	files, err := b.unpin(nil)
 	for _, f := range files {
 		if err == nil {

@@ -127,7 +127,7 @@ func TestStarters(t *testing.T) {
 		return grub.Menu{Default: def, Entries: []grub.Entry{entry("a", "a", 1), {Submenu: true, Entries: []grub.Entry{entry("b", "b", 2), entry("c", "c", 3)}}}}
 	}
 	for def, want := range map[string]string{"0": "a", "2": "c", "9": "a", "1>0": "a", "c": "a", "${saved_entry}": "a"} {
-		b := boot{Menu: menu(def)}
+		b := boot{Boot: grub.Boot{Menu: menu(def)}}
 		if e, err := b.pygrubs(); err != nil || e.Title != want || b.number(e) != strings.Index("abc", want) {
 			t.Errorf("default %q: pygrub boots %q, %v", def, e.Title, err)
 		}
@@ -153,7 +153,7 @@ func TestStarters(t *testing.T) {
 		files := hostfs.Root(t.TempDir())
 		put(t, files, map[string]string{"proc/sys/kernel/osrelease": "6.1.0-9-lab\n", "proc/cmdline": "root=/dev/xvda1 ro\n"})
 		put(t, files, tt.files)
-		b := boot{Menu: menu("0"), Loader: grub.Loader{Kind: grub.GRUB2}}
+		b := boot{Boot: grub.Boot{Menu: menu("0"), Loader: grub.Loader{Kind: grub.GRUB2}}}
 		var err error
 		if b.Running, err = readLine(files, "/proc/sys/kernel/osrelease"); err != nil {
 			t.Fatal(err)
