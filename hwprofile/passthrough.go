@@ -165,7 +165,7 @@ func (a *assessment) possible() bool {
 	default:
 		a.never("iommu", "without an IOMMU a guest with a device reaches all memory: "+i.Reason, i.Remedy)
 	}
-	return true
+	return a.served()
 }
 
 // guards refuses what the machine itself needs.

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"xtm/hwprofile"
+	"xtm/hwprofile/acpi"
+	"xtm/hwprofile/acpi/acpitest"
 	"xtm/hwprofile/hwtest"
 	"xtm/hwprofile/pci"
 	"xtm/hwprofile/pci/pcitest"
@@ -307,5 +309,33 @@ func TestSharing(t *testing.T) {
 	}
 	if r := readiness(t, p, "00:1b.0"); r.Answer != hwprofile.Ready {
 		t.Errorf("00:1b.0: %+v", r)
+	}
+}
+
+// TestNoUnit: a device that the firmware names no unit for is not to be had.
+func TestNoUnit(t *testing.T) {
+	intel, amd := hwtest.X10SAE(), amdHost(t)
+	table := acpitest.X10SAE()
+	for i := range table.Units {
+		table.Units[i].IncludeAll = false
+	}
+	intel.Files["/sys/firmware/acpi/tables/RMAD"] = string(acpitest.DMAR(acpi.SignatureRMAD, table))
+	units := amdTable(t)
+	for i := range units.Units {
+		units.Units[i].Entries = []acpi.AMDEntry{
+			{Kind: acpi.AMDRange, First: address(t, "01:00.0"), Last: address(t, "01:00.0")},
+			{Kind: acpi.AMDRange, First: address(t, "03:00.0"), Last: address(t, "03:00.0")},
+		}
+	}
+	amd.Files["/sys/firmware/acpi/tables/IVRS"] = string(acpitest.IVRS(units))
+	for _, c := range []struct {
+		host   *hwtest.Machine
+		at     string
+		served bool
+	}{{intel, "00:02.0", true}, {intel, "00:14.0", false}, {amd, "01:00.0", true}, {amd, "02:00.0", false}, {amd, "03:00.3", true}} {
+		r := readiness(t, read(t, c.host), c.at)
+		if f := reason(r, "iommu-unit"); r.Impossible == c.served || (f.Verdict == finding.Bad) == c.served {
+			t.Errorf("%s is %s: %+v", c.at, r.Answer, r.Reasons)
+		}
 	}
 }

@@ -36,6 +36,25 @@ func (a *assessment) requesters() {
 	}
 }
 
+// served asks the firmware's table for a unit. Xen answers ENODEV where there is
+// none (acpi_find_matched_drhd_unit, find_iommu_for_device of 4.12, the latter
+// with the first function's for one that is not listed).
+func (a *assessment) served() bool {
+	served := true
+	switch i := a.p.IOMMU; {
+	case i.DMAR != nil:
+		served = i.DMAR.UnitFor(a.p.topology, a.d.Address) != nil
+	case i.IVRS != nil:
+		first := a.d.Address
+		first.Function = 0
+		served = len(i.IVRS.UnitsFor(a.d.Address)) > 0 || len(i.IVRS.UnitsFor(first)) > 0
+	}
+	if !served {
+		a.never("iommu-unit", "the firmware names no IOMMU unit that serves it", "look for an update of the firmware")
+	}
+	return served
+}
+
 // reserved looks at memory that the firmware ties to the device.
 func (a *assessment) reserved() {
 	t := a.p.IOMMU.DMAR
