@@ -147,6 +147,11 @@ func unknownBelow(parent string, ctx *cli.Context, cmds []*cli.Command) error {
 	} else {
 		e.hints = append(e.hints, "commands are: "+strings.Join(names, ", "))
 	}
+	for _, f := range ctx.Command.Flags {
+		if slices.Contains(f.Names(), "domain") {
+			e.hints = append(e.hints, "one domain: `"+parent+" --domain "+run.Quote(word)+"`")
+		}
+	}
 	return e
 }
 
