@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/filelock"
 	"xtm/internal/hostfs"
 )
 
@@ -93,10 +94,10 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Try(f); err != nil {
 		_ = f.Close() // nothing was written
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", dir, busy(path))
+		if errors.Is(err, filelock.ErrHeld) {
+			err = busy(path)
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
