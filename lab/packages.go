@@ -20,7 +20,7 @@ import (
 var packages = []string{
 	"xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xenstore-utils",
 	"libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients",
-	"linux-image-amd64", "busybox-static", "dash", "e2fsprogs", "jq", "pciutils",
+	"linux-image-amd64", "busybox-static", "dash", "e2fsprogs", "jq", "pciutils", "systemd",
 }
 
 // needed are the programs that the lab runs on the outer machine, by package.
@@ -116,7 +116,7 @@ func download(ctx context.Context, dir string) error {
 var dropped = []string{
 	"usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "usr/share/info/",
 	"usr/share/i18n/", "usr/share/perl5/", "usr/share/python3/", "usr/share/mime/", "usr/share/initramfs-tools/",
-	"usr/lib/python3", "usr/lib/xen-4.17/lib/python", "usr/lib/klibc/", "usr/lib/udev/", "lib/udev/", "lib/systemd/",
+	"usr/lib/python3", "usr/lib/xen-4.17/lib/python", "usr/lib/klibc/", "usr/lib/udev/", "lib/udev/",
 	"usr/lib/x86_64-linux-gnu/gconv/", "usr/lib/x86_64-linux-gnu/perl", "usr/include/", "boot/System.map",
 }
 

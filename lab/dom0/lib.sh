@@ -102,6 +102,43 @@ value() { awk -F'\t' -v who="$2" -v key="$3" '$1 == who && $2 == key { print $3;
 # seconds: of a time as xl uptime writes it, "0:03:14" or "2 days, 0:03:14".
 seconds() { awk '{ n = split($NF, t, ":"); d = ($0 ~ /day/) ? $1 : 0; print d * 86400 + t[n-2] * 3600 + t[n-1] * 60 + t[n] }'; }
 
+# load NAME: that guest reads a file again and again and holds more memory than it
+# has, so that both kinds of its pools fill; unload ends it.
+load() {
+	guest "$1" 'dd if=/dev/zero of=/data/f bs=1M count=150 2>/dev/null; for i in 1 2; do cat /data/f >/dev/null; done; mount -o remount,size=300M /tmp; dd if=/dev/zero of=/tmp/big bs=1M count=200 2>/dev/null; cat /tmp/big >/dev/null; cat /proc/swaps; free' || fail "load in $1"
+}
+unload() { guest "$1" 'rm /tmp/big /data/f'; }
+
+# tmem_pages FILE DOMID E|P: of what xl tmem-list -l -a printed, the pages in a
+# domain's pools of one kind.
+tmem_pages() { awk -v ci="P=CI:$2," -v pt=",PT:$3" 'index($0, ci) == 1 && index($0, pt) { if (match($0, /,Pc:[0-9]+/)) s += substr($0, RSTART + 4, RLENGTH - 4) } END { print s + 0 }' "$1"; }
+
+# systemd: starts one as process 1 of processes and mounts of its own, beside the
+# lab's init; Xen, its daemons and the root file system are the lab's. inside
+# COMMAND... runs beside it, and systemd_off ends it.
+systemd() {
+	[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+	cat >systemd.sh <<-'END'
+		[ -e /sys/hypervisor/version ] && mount -t xenfs xenfs /proc/xen
+		was=$(mktemp -d)
+		mount --bind /run "$was"
+		mount -t tmpfs run /run
+		for d in lock xen xenstored; do
+			mkdir /run/$d
+			[ ! -d "$was/$d" ] || mount --bind "$was/$d" /run/$d
+		done
+		umount "$was"
+		exec env -i container=lab PATH="$PATH" /lib/systemd/systemd --unit=timers.target --show-status=no
+	END
+	unshare -m -p -f --mount-proc sh -eu systemd.sh >systemd.log 2>&1 &
+	unshare=$!
+	await 30 grep . /proc/$unshare/task/$unshare/children
+	init=$(tr -d ' ' </proc/$unshare/task/$unshare/children)
+	await 90 inside systemctl --quiet is-active timers.target
+}
+inside() { nsenter -t "$init" -m -p "$@"; }
+systemd_off() { kill -KILL "$init"; wait $unshare || true; }
+
 # live PACKAGE TESTS: those of the package's tests, which need a real Xen.
 live() {
 	test=/lab/live/$1.test; shift
