@@ -43,6 +43,27 @@ func TestFindInitrd(t *testing.T) {
 	}
 }
 
+// FuzzFindInitrd: whatever stands above, the last line decides.
+func FuzzFindInitrd(f *testing.F) {
+	debian12, err := os.ReadFile("testdata/initramfs.conf-12")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(debian12))
+	f.Add("COMPRESS=\"lz4\" # fast\nexport COMPRESS=xz")
+	f.Fuzz(func(t *testing.T, text string) {
+		find := func(text string) string {
+			return FindInitrd(hostfs.FromFS(fstest.MapFS{"etc/initramfs-tools/initramfs.conf": {Data: []byte(text)}}))
+		}
+		if got := find(text); got == "" || strings.Trim(got, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			t.Errorf("got %q", got)
+		}
+		if got := find(text + "\nCOMPRESS=lzop\n"); got != "lzop" {
+			t.Errorf("got %q of the last line", got)
+		}
+	})
+}
+
 // initrdTree is a tree that unpacks gzip and, from some release on, zstd.
 func initrdTree(t *testing.T, symbols ...string) *Tree {
 	t.Helper()
