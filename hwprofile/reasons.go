@@ -45,9 +45,7 @@ func (a *assessment) served() bool {
 	case i.DMAR != nil:
 		served = i.DMAR.UnitFor(a.p.topology, a.d.Address) != nil
 	case i.IVRS != nil:
-		first := a.d.Address
-		first.Function = 0
-		served = len(i.IVRS.UnitsFor(a.d.Address)) > 0 || len(i.IVRS.UnitsFor(first)) > 0
+		served = len(i.IVRS.UnitsFor(a.d.Address)) > 0 || len(i.IVRS.UnitsFor(a.d.Address.WithFunction(0))) > 0
 	}
 	if !served {
 		a.never("iommu-unit", "the firmware names no IOMMU unit that serves it", "look for an update of the firmware")
