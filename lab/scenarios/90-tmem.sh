@@ -5,13 +5,16 @@
 load web1
 load db1
 # They go on swapping for minutes: all stand still while they are looked at.
-for g in web1 db1 cache1 idle1; do xl pause $g; done
+each() { for g in web1 db1 cache1 idle1; do "$@" $g; done; }
+trap 'each xl unpause' EXIT
+each xl pause
 xl tmem-list -l -a >tmem.before
 exits 0 xtm report --source xl --format json --require-tmem
 mv out report.json
 table report.json >report
 xl tmem-list -l -a >tmem.after
-for g in web1 db1 cache1 idle1; do xl unpause $g; done
+each xl unpause
+trap - EXIT
 cat err tmem.after
 same "tmem" on "$(value report report tmem.answer)"
 for g in web1 db1 cache1 idle1; do
