@@ -58,7 +58,7 @@ func Apply(ctx context.Context, m Machine, p Plan) error {
 
 func (m Machine) carryOut(ctx context.Context, p Plan) error {
 	if p.makes != "" {
-		if _, err := atomicfile.MkdirAll(*m.Root, p.makes, 0o750); err != nil {
+		if err := atomicfile.MkdirAll(*m.Root, p.makes, 0o750); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (m Machine) put(c change, b []byte) error {
 		return c.Put(*m.Root, b)
 	}
 	if b != nil {
-		if _, err := atomicfile.MkdirAll(*m.Root, path.Dir(c.Path), 0o755); err != nil {
+		if err := atomicfile.MkdirAll(*m.Root, path.Dir(c.Path), 0o755); err != nil {
 			return err
 		}
 	}

@@ -129,7 +129,7 @@ func (m Machine) put(ctx context.Context, p string, b []byte) error {
 		}
 		return atomicfile.Remove(m.Root, p)
 	}
-	if _, err := atomicfile.MkdirAll(m.Root, path.Dir(p), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(m.Root, path.Dir(p), 0o755); err != nil {
 		return err
 	}
 	mode := fs.FileMode(0o644)

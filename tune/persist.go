@@ -129,7 +129,7 @@ func (k place) write(root hostfs.Root, values map[string]uint64) error {
 	if k.path != rcLocalFile && len(old) > 0 && !strings.Contains(string(old), ownHeader) {
 		return &cause.RefusalError{Kind: cause.Blocked, Seen: k.path + " is there and is not xtm's", Ways: []string{"move it away; or only until the next boot: --no-persist"}}
 	}
-	if _, err := atomicfile.MkdirAll(root, path.Dir(k.path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(root, path.Dir(k.path), 0o755); err != nil {
 		return err
 	}
 	return atomicfile.Replace(root, k.path, []byte(k.text(string(old), values)), k.mode)

@@ -301,20 +301,16 @@ func TestBackup(t *testing.T) {
 
 func TestMkdirAll(t *testing.T) {
 	root := tree(t, map[string]string{"etc/x": "-> /srv/y", "srv/": "", "etc/file": ""})
-	got, err := MkdirAll(root, "/etc/x/z", 0o755)
-	if err != nil {
+	if err := MkdirAll(root, "/etc/x/z", 0o755); err != nil {
 		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"/etc/x", "/etc/x/z"}, got); diff != "" {
-		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]string{"etc/x": "-> /srv/y", "srv/y/z/": "", "etc/file": ""}, contents(t, string(root))); diff != "" {
 		t.Error(diff)
 	}
-	if got, err := MkdirAll(root, "/etc/x/z", 0o755); err != nil || len(got) != 0 {
-		t.Errorf("a second time: %v, %v", got, err)
+	if err := MkdirAll(root, "/etc/x/z", 0o755); err != nil {
+		t.Errorf("a second time: %v", err)
 	}
-	if _, err := MkdirAll(root, "/etc/file/z", 0o755); err == nil {
+	if err := MkdirAll(root, "/etc/file/z", 0o755); err == nil {
 		t.Error("a folder below a file")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"xtm/internal/hostfs"
@@ -46,10 +47,10 @@ func backup(root hostfs.Root, path, to string) error {
 	if len(data) > hostfs.MaxFile {
 		return hostfs.ErrTooLarge
 	}
-	if _, err := MkdirAll(root, "/var/lib", 0o755); err != nil {
+	if err := MkdirAll(root, "/var/lib", 0o755); err != nil {
 		return err
 	}
-	if _, err := MkdirAll(root, filepath.Dir(to), 0o700); err != nil {
+	if err := MkdirAll(root, filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
 	target, err := resolve(root, to)
@@ -69,39 +70,33 @@ func backup(root hostfs.Root, path, to string) error {
 }
 
 // MkdirAll makes a folder and those above it that are missing, each with mode
-// whatever the umask, and returns those it made, the uppermost first. They last
-// after a crash.
-func MkdirAll(root hostfs.Root, path string, mode fs.FileMode) ([]string, error) {
-	var missing []string
+// whatever the umask. They last after a crash.
+func MkdirAll(root hostfs.Root, path string, mode fs.FileMode) error {
+	var missing []string // the lowest first
 	for p := filepath.Join("/", path); ; p = filepath.Dir(p) {
 		at, err := resolve(root, p)
 		if err != nil {
-			return nil, failed("make folder", p, err)
+			return failed("make folder", p, err)
 		}
 		fi, err := os.Stat(at)
 		if err == nil && !fi.IsDir() {
-			return nil, failed("make folder", path, fmt.Errorf("%s is not a folder: %w", p, fs.ErrExist))
+			return failed("make folder", path, fmt.Errorf("%s is not a folder: %w", p, fs.ErrExist))
 		}
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, fs.ErrNotExist) || p == "/" {
-			return nil, failed("make folder", p, err)
+			return failed("make folder", p, err)
 		}
-		missing = append([]string{p}, missing...)
+		missing = append(missing, p)
 	}
-	var made []string
-	for _, p := range missing {
-		err := mkdir(root, p, mode)
-		if errors.Is(err, fs.ErrExist) {
-			continue // another run has just made it
+	for _, p := range slices.Backward(missing) {
+		// Another run may have just made it.
+		if err := mkdir(root, p, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return failed("make folder", p, err)
 		}
-		if err != nil {
-			return made, failed("make folder", p, err)
-		}
-		made = append(made, p)
 	}
-	return made, nil
+	return nil
 }
 
 func mkdir(root hostfs.Root, path string, mode fs.FileMode) error {

@@ -110,18 +110,6 @@ func takesFile(flags []cli.Flag, name string) bool {
 	return false
 }
 
-// formats are those of a command, of which the help of its flag is the list,
-// "table, json or csv", and may say more in parentheses.
-func formats(flags []cli.Flag) []string {
-	for _, f := range flags {
-		if s, ok := f.(*cli.StringFlag); ok && s.Name == "format" {
-			list, _, _ := strings.Cut(s.Usage, " (")
-			return strings.Split(strings.ReplaceAll(list, " or ", ", "), ", ")
-		}
-	}
-	return nil
-}
-
 func lastOf(words []string) string {
 	if len(words) == 0 {
 		return ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -37,7 +36,7 @@ missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
 		),
 		Subcommands: []*cli.Command{passthroughCommand(env)},
 		Action: func(c *cli.Context) error {
-			o, err := detectOptionsOf(c, "table", "json", "markdown", "lspci-tree")
+			o, err := detectOptionsOf(c)
 			if err != nil {
 				return err
 			}
@@ -56,7 +55,7 @@ missing. In Dom0 it asks Xen, not Dom0's kernel, for what only Xen knows.
 
 func detectFlags(formats string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "format", Value: "table", Usage: formats},
+		formatFlag(formats),
 		&cli.StringFlag{Name: "from", Aliases: []string{"source"}, Usage: "read the machine that this `CAPTURE` recorded", TakesFile: true},
 		&cli.StringFlag{Name: "root", Usage: "read the machine whose / is `DIR`; no programs are run then", TakesFile: true},
 		&cli.StringFlag{Name: "pci-ids", Usage: "take names from this `FILE` before the system's", TakesFile: true},
@@ -69,13 +68,13 @@ type detectOptions struct {
 	names              *pci.IDs
 }
 
-func detectOptionsOf(c *cli.Context, formats ...string) (detectOptions, error) {
+func detectOptionsOf(c *cli.Context) (detectOptions, error) {
 	o := detectOptions{format: c.String("format"), root: c.String("root"), from: c.String("from")}
 	if o.root != "" && o.from != "" {
 		return o, &usageError{"--root and --from exclude each other", nil}
 	}
-	if !slices.Contains(formats, o.format) {
-		return o, &usageError{fmt.Sprintf("%s has no format %q", c.Command.Name, o.format), []string{"formats are: " + strings.Join(formats, ", ")}}
+	if err := knownFormat(c); err != nil {
+		return o, err
 	}
 	if f := c.String("pci-ids"); f != "" {
 		text, err := readFile(f)

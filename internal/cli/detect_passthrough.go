@@ -69,7 +69,7 @@ type passthroughOptions struct {
 func passthroughOptionsOf(c *cli.Context) (passthroughOptions, error) {
 	o := passthroughOptions{save: c.String("save"), compare: c.String("compare")}
 	var err error
-	if o.detectOptions, err = detectOptionsOf(c, "table", "json", "markdown"); err != nil {
+	if o.detectOptions, err = detectOptionsOf(c); err != nil {
 		return o, err
 	}
 	for _, s := range c.Args().Slice() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -150,10 +148,10 @@ func historyInfoCommand(env Env) *cli.Command {
 		Flags: []cli.Flag{
 			historyFlag(),
 			&cli.BoolFlag{Name: "check", Usage: "read all of it; exit with 3 when something is damaged"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
+			formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
-			if err := knownFormat(c, "table", "json"); err != nil {
+			if err := knownFormat(c); err != nil {
 				return err
 			}
 			return withHistory(c.Context, env, c.String("history"), true, func(db *history.DB) error {
@@ -161,14 +159,6 @@ func historyInfoCommand(env Env) *cli.Command {
 			})
 		},
 	}
-}
-
-// knownFormat refuses other formats.
-func knownFormat(c *cli.Context, formats ...string) error {
-	if format := c.String("format"); !slices.Contains(formats, format) {
-		return &usageError{fmt.Sprintf("no format is called %q", format), []string{"formats are: " + strings.Join(formats, ", ")}}
-	}
-	return nil
 }
 
 // checkedInfo is what history info --format json prints.

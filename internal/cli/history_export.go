@@ -27,11 +27,11 @@ func historyExportCommand(env Env) *cli.Command {
 			&cli.StringSliceFlag{Name: "domain", Usage: "only this `NAME|ID|UUID` (may be repeated)"},
 			&cli.BoolFlag{Name: "host", Usage: "the rows of the host instead of those of the domains"},
 			&cli.BoolFlag{Name: "hours", Usage: "one row for each closed hour, with means and rises"},
-			&cli.StringFlag{Name: "format", Value: "csv", Usage: "csv or jsonl"},
+			formatFlag("csv or jsonl"),
 			historyFlag(),
 		),
 		Action: func(c *cli.Context) error {
-			if err := knownFormat(c, "csv", "jsonl"); err != nil {
+			if err := knownFormat(c); err != nil {
 				return err
 			}
 			s, err := parseSpan(c.String("since"), c.String("until"), env.Now())

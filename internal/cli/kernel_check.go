@@ -36,13 +36,13 @@ has tmem.
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "release", Usage: "another installed kernel, as uname -r names this `RELEASE`"},
 			&cli.StringFlag{Name: "export", Usage: "write what a build elsewhere must know of this machine into this `FILE`", TakesFile: true},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
+			formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
-			format := c.String("format")
-			if !slices.Contains([]string{"table", "json"}, format) {
-				return &usageError{fmt.Sprintf("check has no format that is called %q", format), []string{"formats are: table, json"}}
+			if err := knownFormat(c); err != nil {
+				return err
 			}
+			format := c.String("format")
 			if path := c.String("export"); path != "" {
 				return exportMachine(c.Context, env, c.String("release"), path)
 			}

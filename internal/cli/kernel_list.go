@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,13 +21,13 @@ func kernelListCommand(env Env) *cli.Command {
    xtm kernel list
    xtm kernel list --format json`,
 		Flags: []cli.Flag{
-			bootedByFlag(), rootFlag(), &cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv or markdown"},
+			bootedByFlag(), rootFlag(), formatFlag("table, json, csv or markdown"),
 		},
 		Action: func(c *cli.Context) error {
-			format := c.String("format")
-			if !slices.Contains([]string{"table", "json", "csv", "markdown"}, format) {
-				return &usageError{fmt.Sprintf("list has no format that is called %q", format), []string{"formats are: table, json, csv, markdown"}}
+			if err := knownFormat(c); err != nil {
+				return err
 			}
+			format := c.String("format")
 			k, err := openKernel(c, env)
 			if err != nil {
 				return err

@@ -25,12 +25,12 @@ has to be put right first, and with 4 where no configuration of this kernel fulf
    xtm kernel plan
    xtm kernel plan --profile xen-guest --localmod
    xtm kernel plan --source linux-5.10.223.tar.xz --format json`,
-		Flags: append(jobFlags(), &cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"}),
+		Flags: append(jobFlags(), formatFlag("table or json")),
 		Action: func(c *cli.Context) error {
-			format := c.String("format")
-			if format != "table" && format != "json" {
-				return &usageError{fmt.Sprintf("plan has no format that is called %q", format), []string{"formats are: table, json"}}
+			if err := knownFormat(c); err != nil {
+				return err
 			}
+			format := c.String("format")
 			return showPlan(c, env, format)
 		},
 	}

@@ -46,7 +46,7 @@ reported, and why the rest is missing.
 			&cli.DurationFlag{Name: "interval", Usage: "read the host twice, this far apart, and show rates"},
 			&cli.StringFlag{Name: "against", Usage: "compare with this earlier `CAPTURE` and show rates", TakesFile: true},
 			&cli.DurationFlag{Name: "every", Usage: "report again after this time, until interrupted"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv, markdown or html (a page with charts out of the history)"},
+			formatFlag("table, json, csv, markdown or html (a page with charts out of the history)"),
 			&cli.BoolFlag{Name: "wide", Usage: "all columns, whole names, ratios with their parts"},
 			&cli.BoolFlag{Name: "pools", Usage: "show each pool"},
 			&cli.StringFlag{Name: "sort", Usage: "order of the domains: " + strings.Join(layout.SortKeys(), ", ")},

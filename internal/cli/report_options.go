@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -12,8 +11,6 @@ import (
 	"xtm/report/html"
 	"xtm/report/layout"
 )
-
-func reportFormats() []string { return []string{"table", "json", "csv", "markdown", "html"} }
 
 // reportOptions is the command line, understood.
 type reportOptions struct {
@@ -44,10 +41,11 @@ func reportOptionsOf(c *cli.Context, now func() time.Time) (reportOptions, error
 			Sort: c.String("sort"), Domains: c.StringSlice("domain"),
 		},
 	}
+	if err := knownFormat(c); err != nil {
+		return o, err
+	}
 	usage := func(msg string, hints ...string) (reportOptions, error) { return o, &usageError{msg, hints} }
 	switch {
-	case !slices.Contains(reportFormats(), o.format):
-		return usage(fmt.Sprintf("no format is called %q", o.format), "formats are: "+strings.Join(reportFormats(), ", "))
 	case o.format == "html" && o.every > 0:
 		return usage("--every writes one report after the other, and a page is one", "a page each hour: xtm periodic install --help")
 	case c.IsSet("interval") && o.interval <= 0, c.IsSet("every") && o.every <= 0:

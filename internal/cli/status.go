@@ -29,13 +29,13 @@ something is missing or not to be told, and with 4 where this machine cannot hav
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "role", Value: "auto", Usage: "auto, host or guest"},
 			&cli.StringFlag{Name: "root", Usage: "look at the system in this `DIR`, which does not run", TakesFile: true},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"},
+			formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
-			format := c.String("format")
-			if !slices.Contains([]string{"table", "json"}, format) {
-				return &usageError{fmt.Sprintf("status has no format that is called %q", format), []string{"formats are: table, json"}}
+			if err := knownFormat(c); err != nil {
+				return err
 			}
+			format := c.String("format")
 			s, err := readStatus(c, env)
 			if err != nil {
 				return err

@@ -23,11 +23,11 @@ func trendCommand(env Env) *cli.Command {
 			rangeFlags(),
 			&cli.StringSliceFlag{Name: "domain", Usage: "only this `NAME|ID|UUID` (may be repeated)"},
 			&cli.IntFlag{Name: "points", Usage: "how many points a domain gets (default: as many as fit; 300 in CSV and JSON)"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json or csv"},
+			formatFlag("table, json or csv"),
 			historyFlag(),
 		),
 		Action: func(c *cli.Context) error {
-			if err := knownFormat(c, "table", "json", "csv"); err != nil {
+			if err := knownFormat(c); err != nil {
 				return err
 			}
 			if c.IsSet("points") && (c.Int("points") < 1 || c.Int("points") > mostPoints) {

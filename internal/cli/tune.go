@@ -65,10 +65,6 @@ func dryRunFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done and stop"}
 }
 
-func tableOrJSON() cli.Flag {
-	return &cli.StringFlag{Name: "format", Value: "table", Usage: "table or json"}
-}
-
 // tuneRun is one run of tune in Dom0.
 type tuneRun struct {
 	env    Env
@@ -82,8 +78,8 @@ type tuneRun struct {
 // openTune finds the way to Xen, reads the host, and ends what killed runs left.
 func openTune(c *cli.Context, env Env) (*tuneRun, error) {
 	t := &tuneRun{env: env, name: "tune " + c.Command.Name, dryRun: c.Bool("dry-run"), format: c.String("format")}
-	if t.format != "" && !slices.Contains([]string{"table", "json"}, t.format) {
-		return nil, &usageError{fmt.Sprintf("%s has no format that is called %q", t.name, t.format), []string{"formats are: table, json"}}
+	if err := knownFormat(c); err != nil {
+		return nil, err
 	}
 	root, err := t.dom0()
 	if err != nil {

@@ -36,7 +36,7 @@ What is for a guest or for its configuration is left to you.
 			&cli.StringFlag{Name: "against", Usage: "with --source: an earlier `CAPTURE`", TakesFile: true},
 			&cli.BoolFlag{Name: "apply", Usage: "do what xtm can do, after a question"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "with --apply: do not ask"},
-			dryRunFlag(), viaFlag(), tableOrJSON(),
+			dryRunFlag(), viaFlag(), formatFlag("table or json"),
 		),
 		Action: func(c *cli.Context) error { return advise(c, env) },
 	}
@@ -71,8 +71,8 @@ func advise(c *cli.Context, env Env) error {
 	var err error
 	if c.IsSet("source") {
 		t = &tuneRun{env: env, name: "tune advise", format: c.String("format")}
-		if _, ok := map[string]bool{"table": true, "json": true}[t.format]; !ok {
-			return &usageError{fmt.Sprintf("%s has no format that is called %q", t.name, t.format), []string{"formats are: table, json"}}
+		if err := knownFormat(c); err != nil {
+			return err
 		}
 	} else if t, err = openTune(c, env); err != nil {
 		return explainTune(err)
@@ -200,17 +200,10 @@ func (t *tuneRun) applyAdvice(ctx context.Context, out *adviceGiven, yes bool) e
 		t.say("Nothing was changed: --dry-run.")
 		return nil
 	}
-	if len(plan.Calls) > 0 && !yes {
-		if !t.env.Interactive {
-			return &usageError{"nobody is there to ask whether to apply this", []string{"to apply it: --yes; only to see it: without --apply"}}
-		}
-		d := dialog{env: t.env, in: bufio.NewReader(noInput(t.env.Stdin))}
-		ok, err := d.ask(ctx, fmt.Sprintf("Make these %d changes? [y/N] ", len(plan.Calls)), "y", "yes")
-		if err != nil {
+	if len(plan.Calls) > 0 {
+		d := dialog{env: t.env, yes: yes, in: bufio.NewReader(noInput(t.env.Stdin))}
+		if err := d.agree(ctx, fmt.Sprintf("Make these %d changes", len(plan.Calls)), "apply"); err != nil {
 			return err
-		}
-		if !ok {
-			return errDeclined
 		}
 	}
 	res, err := t.keeper.Apply(ctx, plan)
@@ -239,7 +232,7 @@ func tuneVerifyCommand(env Env) *cli.Command {
 		Description: `It measures as advise does. Ends with 3 where something got worse.
 
    xtm tune verify --interval 60s`,
-		Flags: append(measureFlags(), viaFlag(), tableOrJSON()),
+		Flags: append(measureFlags(), viaFlag(), formatFlag("table or json")),
 		Action: func(c *cli.Context) error {
 			t, err := openTune(c, env)
 			if err != nil {

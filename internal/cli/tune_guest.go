@@ -24,7 +24,7 @@ func tuneGuestCommand(env Env) *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "show", Usage: "show every tunable, and the target that the kernel computes now", ArgsUsage: noArgument,
-				Flags: []cli.Flag{tableOrJSON()},
+				Flags: []cli.Flag{formatFlag("table or json")},
 				Action: func(c *cli.Context) error {
 					g, err := openGuest(c, env, false)
 					if err != nil {
@@ -85,7 +85,7 @@ a pool is proved to stand behind this guest and swap is active.
 
 func guestSetFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "no-persist", Usage: "only until the next boot"}, dryRunFlag(), tableOrJSON(),
+		&cli.BoolFlag{Name: "no-persist", Usage: "only until the next boot"}, dryRunFlag(), formatFlag("table or json"),
 	}
 }
 
@@ -102,8 +102,8 @@ type guestRun struct {
 func openGuest(c *cli.Context, env Env, changes bool) (*guestRun, error) {
 	g := &guestRun{tuneRun: tuneRun{env: env, name: "tune guest " + c.Command.Name, dryRun: c.Bool("dry-run"), format: c.String("format")}}
 	g.persist = !c.Bool("no-persist")
-	if g.format != "" && g.format != "table" && g.format != "json" {
-		return nil, &usageError{fmt.Sprintf("%s has no format that is called %q", g.name, g.format), []string{"formats are: table, json"}}
+	if err := knownFormat(c); err != nil {
+		return nil, err
 	}
 	g.state = guest.Read(env.Files, nil)
 	root, ok := env.Files.(hostfs.Root)

@@ -38,7 +38,7 @@ off), it says so and only starts the guest.
 			&cli.DurationFlag{Name: "hold", Usage: "keep the room until it was taken, for so long at most"},
 			&cli.DurationFlag{Name: "within", Value: time.Minute, Usage: "give up after this time"},
 			&cli.StringSliceFlag{Name: "ask", Usage: "ask a guest to go down to a size: `NAME=SIZE` (may be repeated)"},
-			dryRunFlag(), tableOrJSON(),
+			dryRunFlag(), formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
 			o, err := roomOptionsOf(c)

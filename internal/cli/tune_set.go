@@ -25,7 +25,7 @@ before is written to an undo file, which xtm tune apply reads. Settings end with
    xtm tune set --all compress=off
    xtm tune set --dry-run web1 db1 compress=on`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "every tmem client"}, dryRunFlag(), viaFlag(), tableOrJSON(),
+			&cli.BoolFlag{Name: "all", Usage: "every tmem client"}, dryRunFlag(), viaFlag(), formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
 			var names, settings []string
@@ -65,7 +65,7 @@ given to it again when it is back. An undo file is such a file.
    xtm tune apply weights.toml
    xtm tune apply --every 30s weights.toml`,
 		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "every", Usage: "look again after this time, until interrupted"}, dryRunFlag(), viaFlag(), tableOrJSON(),
+			&cli.DurationFlag{Name: "every", Usage: "look again after this time, until interrupted"}, dryRunFlag(), viaFlag(), formatFlag("table or json"),
 		},
 		Action: func(c *cli.Context) error {
 			every := c.Duration("every")

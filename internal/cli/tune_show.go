@@ -24,7 +24,7 @@ is no barrier before Xen 4.9, and with them a 4.5 host can crash.
 
    xtm tune show
    xtm tune show --format json`,
-		Flags: []cli.Flag{viaFlag(), tableOrJSON()},
+		Flags: []cli.Flag{viaFlag(), formatFlag("table or json")},
 		Action: func(c *cli.Context) error {
 			t, err := openTune(c, env)
 			if err != nil {

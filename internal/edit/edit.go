@@ -85,7 +85,7 @@ func (c Change) Put(root hostfs.Root, b []byte) error {
 	if b == nil {
 		return atomicfile.Remove(root, c.Path)
 	}
-	if _, err := atomicfile.MkdirAll(root, path.Dir(c.Path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(root, path.Dir(c.Path), 0o755); err != nil {
 		return err
 	}
 	mode := c.Mode

@@ -19,11 +19,10 @@ const Path = "/var/lib/xtm"
 
 // Make makes Path, or a folder below it. Nobody but root looks into it.
 func Make(root hostfs.Root, dir string) error {
-	if _, err := atomicfile.MkdirAll(root, path.Dir(Path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(root, path.Dir(Path), 0o755); err != nil {
 		return err
 	}
-	_, err := atomicfile.MkdirAll(root, dir, 0o700)
-	return err
+	return atomicfile.MkdirAll(root, dir, 0o700)
 }
 
 // Keep writes a record as JSON, and the folder that it lies in. It lasts when
