@@ -17,13 +17,13 @@ run: build ## a report from a recorded host
 	@./$(BIN) report --demo
 
 # What the tests run beside Go, by Debian's package names.
-TEST_DEPS := systemd util-linux tmux python3 kmod chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs
+TEST_DEPS := systemd util-linux tmux python3 kmod chromium chromium-driver strace debootstrap cpio pciutils zsh fish dash make git ca-certificates e2fsprogs gcc libc6-dev ccache
 KERNEL_DEPS := build-essential flex bison bc libelf-dev libssl-dev rsync kmod cpio ccache
 LAB_DEPS := qemu-system-x86 e2fsprogs xz-utils
 
 test: ## all tests; as root on Debian it first installs what they need
 	@$(MAKE) --no-print-directory test-deps
-	@.ci/stages vet race fuzz lab
+	@.ci/stages vet race fuzz kernel-ci lab
 
 test-deps:
 	@missing=$$(for p in $(TEST_DEPS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \

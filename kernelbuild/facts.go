@@ -33,6 +33,8 @@ type Target struct {
 	// Initrd is what its initramfs-tools compress by, such as zstd; "" where it
 	// has none, or nobody looked.
 	Initrd string `json:"initrd,omitempty"`
+	// InitramfsTools is their version, "" where it is not known.
+	InitramfsTools string `json:"initramfs_tools,omitempty"`
 }
 
 // Builder is the machine that builds.

@@ -12,8 +12,7 @@ import (
 )
 
 // initrdSymbols are what a kernel needs to unpack what each compressor wrote
-// (initramfs-tools 0.142, mkinitramfs). It takes gzip where the compressor is
-// not there, and later ones also where the kernel cannot unpack it.
+// (initramfs-tools 0.142, mkinitramfs).
 var initrdSymbols = map[string]string{
 	"gzip": "RD_GZIP", "bzip2": "RD_BZIP2", "lzma": "RD_LZMA", "xz": "RD_XZ", "lzop": "RD_LZO", "lz4": "RD_LZ4", "zstd": "RD_ZSTD",
 }
@@ -39,6 +38,11 @@ func initrdRequests(compressor string, tree *kconfig.Tree, profile []kconfig.Req
 	return out
 }
 
+// gzipInstead is the first version of initramfs-tools whose mkinitramfs takes gzip
+// where the kernel cannot unpack what the configured compressor writes; those
+// before it write an initrd with which that kernel does not boot.
+const gzipInstead = "0.141"
+
 // InitrdReadable tells whether a kernel of this configuration can unpack what
 // the target's initramfs-tools write for it. The finding, where it cannot, says
 // what lacks: such a kernel finds no root file system.
@@ -46,9 +50,13 @@ func (t Target) InitrdReadable(c *kconfig.Config) (finding.Finding, bool) {
 	if t.Initrd == "" {
 		return finding.Finding{}, true
 	}
-	symbols := []string{"RD_GZIP"}
-	if s := initrdSymbols[t.Initrd]; s != "" && s != "RD_GZIP" {
-		symbols = []string{s, "RD_GZIP"}
+	const gzip = "RD_GZIP"
+	symbols := []string{gzip}
+	if s := initrdSymbols[t.Initrd]; s != "" && s != gzip {
+		symbols[0] = s
+		if atLeast(t.InitramfsTools, gzipInstead) {
+			symbols = append(symbols, gzip)
+		}
 	}
 	unpacks := slices.ContainsFunc(symbols, func(s string) bool { return c.Text(s) == "y" })
 	if unpacks && c.Text("BLK_DEV_INITRD") == "y" {
@@ -58,6 +66,9 @@ func (t Target) InitrdReadable(c *kconfig.Config) (finding.Finding, bool) {
 		Check: "initrd-unreadable", Subject: "CONFIG_" + symbols[0], Verdict: finding.Bad,
 		Seen:   "the target's initramfs-tools compress by " + t.Initrd + ", and this kernel could not unpack that: it would find no root file system",
 		Advice: "Ask for CONFIG_BLK_DEV_INITRD=y and CONFIG_" + symbols[0] + "=y.",
+	}
+	if symbols[0] != gzip && c.Text(gzip) == "y" {
+		f.Advice += " Or set COMPRESS=gzip in the target's /etc/initramfs-tools/initramfs.conf and export it anew."
 	}
 	for _, s := range append([]string{"BLK_DEV_INITRD"}, symbols...) {
 		value := c.Text(s)

@@ -111,20 +111,22 @@ func TestInitrdIsAskedFor(t *testing.T) {
 
 func TestInitrdReadable(t *testing.T) {
 	for _, tt := range []struct {
-		name, initrd, config, lacks string
+		name, initrd, version, config, lacks string
 	}{
-		{"nobody looked", "", "", ""},
-		{"zstd", "zstd", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\n", ""},
-		{"gzip instead", "zstd", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n", ""},
-		{"no initrd at all", "gzip", "# CONFIG_BLK_DEV_INITRD is not set\nCONFIG_RD_GZIP=y\n", "CONFIG_RD_GZIP"},
-		{"another compressor", "zstd", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_XZ=y\n# CONFIG_RD_GZIP is not set\n", "CONFIG_RD_ZSTD"},
+		{"nobody looked", "", "", "", ""},
+		{"zstd", "zstd", "0.140", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\n", ""},
+		{"gzip instead", "zstd", "0.142+deb12u3", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n", ""},
+		{"no gzip instead", "xz", "0.140", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n", "CONFIG_RD_XZ"},
+		{"who knows", "xz", "", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n", "CONFIG_RD_XZ"},
+		{"no initrd at all", "gzip", "0.142", "# CONFIG_BLK_DEV_INITRD is not set\nCONFIG_RD_GZIP=y\n", "CONFIG_RD_GZIP"},
+		{"another compressor", "zstd", "0.142", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_XZ=y\n# CONFIG_RD_GZIP is not set\n", "CONFIG_RD_ZSTD"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := kconfig.ReadConfig([]byte(tt.config))
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := Verify(initrdTree(t, "X"), Target{Initrd: tt.initrd}, c, c, nil)
+			v, err := Verify(initrdTree(t, "X"), Target{Initrd: tt.initrd, InitramfsTools: tt.version}, c, c, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,6 +135,9 @@ func TestInitrdReadable(t *testing.T) {
 			}
 			if tt.lacks == "" {
 				return
+			}
+			if hasGzip := strings.Contains(tt.config, "RD_GZIP=y"); tt.initrd != "gzip" && hasGzip != strings.Contains(v.Findings[0].Advice, "COMPRESS=gzip") {
+				t.Errorf("advice %q", v.Findings[0].Advice)
 			}
 			if f := v.Findings[0]; f.Subject != tt.lacks || !strings.Contains(f.Seen, "could not unpack") || !strings.Contains(f.Advice, tt.lacks+"=y") {
 				t.Errorf("%+v", f)

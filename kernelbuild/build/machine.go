@@ -83,6 +83,9 @@ func (m Machine) Export(ctx context.Context, release string) (kernelbuild.Export
 		return e, err
 	}
 	e.Target.Initrd = kernelbuild.FindInitrd(m.Files)
+	if version, err := m.output(ctx, "dpkg-query", "--show", "--showformat=${Version}", "initramfs-tools-core"); err == nil {
+		e.Target.InitramfsTools = version // absent where another program writes initrds
+	}
 	e.Modules = m.modules()
 	e.DKMS = m.dkms()
 	e.Crypttab = m.hasEntries("/etc/crypttab", "")

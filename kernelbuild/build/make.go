@@ -8,13 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"xtm/internal/run"
 	"xtm/kernelbuild"
@@ -46,15 +43,6 @@ func (s *session) environment() []string {
 	}
 }
 
-// ccacheDir is shared by the builds of one user, whose home may not be writable.
-func (s *session) ccacheDir() string {
-	beside := filepath.Dir(s.Dir)
-	if unix.Access(beside, unix.W_OK) == nil {
-		return filepath.Join(beside, "ccache")
-	}
-	return s.path("ccache")
-}
-
 // timestamp is the age of the tree, which is the same for all who unpack it.
 func (s *session) timestamp() string {
 	info, err := os.Stat(s.treeDir() + "/Makefile")
@@ -78,6 +66,10 @@ func (s *session) command(target string, args []string) run.Cmd {
 // make runs make for a phase, with the log in out. The error tells the first
 // thing that went wrong.
 func (s *session) make(ctx context.Context, phase Phase, target string, args []string, stdin []byte, also io.Writer) error {
+	args, err := s.throughCcache(args)
+	if err != nil {
+		return err
+	}
 	c := s.command(target, args)
 	c.Stdin = stdin
 	path := s.path("out", target+".log")
