@@ -197,11 +197,7 @@ func shell(t *testing.T, root string, lines []string) {
 		script += strings.ReplaceAll(l, " /etc/", " "+root+"/etc/") + "\n"
 	}
 	c := run.Cmd{Name: "sh", Args: []string{"-c", script}}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
+	if _, err := run.New(os.Environ()).Checked(t.Context(), c); err != nil {
 		t.Fatalf("%v\n%s", err, script)
 	}
 }

@@ -24,10 +24,7 @@ func (p *Profile) readHeld(ctx context.Context, start run.Func) {
 		return
 	}
 	c := run.Cmd{Name: "xenstore-ls", Args: []string{"-f", backends}}
-	res, err := start(ctx, c)
-	if err == nil {
-		err = res.Check(c)
-	}
+	res, err := start.Checked(ctx, c)
 	if err != nil {
 		p.gap("devices that guests have", err)
 		return

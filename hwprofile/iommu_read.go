@@ -93,10 +93,7 @@ func (p *Profile) readRing(ctx context.Context, start run.Func) []string {
 		return nil // xl does not work here, as a gap says already
 	}
 	c := run.Cmd{Name: "xl", Args: []string{"dmesg"}}
-	res, err := start(ctx, c)
-	if err == nil {
-		err = res.Check(c)
-	}
+	res, err := start.Checked(ctx, c)
 	if err != nil {
 		p.gap("Xen's boot messages of the IOMMU", err)
 		return nil

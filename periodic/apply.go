@@ -64,12 +64,7 @@ func (m Machine) carryOut(ctx context.Context, p Plan) error {
 	}
 	commands := func(list [][]string) error {
 		for _, argv := range list {
-			c := run.Cmd{Name: argv[0], Args: argv[1:]}
-			r, err := m.Run(ctx, c)
-			if err == nil {
-				err = r.Check(c)
-			}
-			if err != nil {
+			if _, err := m.Run.Checked(ctx, run.Cmd{Name: argv[0], Args: argv[1:]}); err != nil {
 				return err
 			}
 		}

@@ -20,11 +20,8 @@ const sendTime = 2 * time.Minute
 // https://refspecs.linuxbase.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/baselib-sendmail-1.html.
 func Send(ctx context.Context, start run.Func, to []string, message []byte) error {
 	c := run.Cmd{Name: "sendmail", Args: append([]string{"-i", "--"}, to...), Stdin: message, Timeout: sendTime}
-	r, err := start(ctx, c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := start.Checked(ctx, c)
+	return err
 }
 
 // maxSubject bounds the subject, which has a host's name in it.

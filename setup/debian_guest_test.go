@@ -29,10 +29,7 @@ rm boot/xen-4.17*
 `, "sh", string(m.Root)}}
 	do := func(c run.Cmd) {
 		t.Helper()
-		r, err := m.Run(t.Context(), c)
-		if err == nil {
-			err = r.Check(c)
-		}
+		_, err := m.Run.Checked(t.Context(), c)
 		if err == nil {
 			err = m.run(t.Context(), []string{"update-grub"})
 		}

@@ -36,11 +36,8 @@ func (m Machine) run(ctx context.Context, argv []string) error {
 		argv = append([]string{"chroot", string(m.Root)}, argv...)
 	}
 	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: regenerateTimeout}
-	r, err := m.Run(ctx, c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := m.Run.Checked(ctx, c)
+	return err
 }
 
 // Missing names what an offline root lacks of what update-grub needs: xtm

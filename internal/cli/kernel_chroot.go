@@ -121,9 +121,6 @@ func ownFolder(ctx context.Context, env Env, dir string, u account) error {
 	cmd := run.Cmd{Name: "setpriv", Args: []string{
 		"--reuid=" + strconv.Itoa(u.uid), "--regid=" + strconv.Itoa(u.gid), "--clear-groups", "mkdir", "-p", dir,
 	}}
-	r, err := env.Run(ctx, cmd)
-	if err == nil {
-		err = r.Check(cmd)
-	}
+	_, err := env.Run.Checked(ctx, cmd)
 	return err
 }

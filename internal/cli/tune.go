@@ -269,11 +269,8 @@ func (s transient) Disarm(ctx context.Context, h tune.Hold) error {
 
 func (s transient) do(ctx context.Context, argv ...string) error {
 	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: 10 * time.Second}
-	r, err := s.run(ctx, c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := s.run.Checked(ctx, c)
+	return err
 }
 
 // explainTune gives what tune refuses, or could not restore, its exit code.

@@ -211,10 +211,7 @@ func (t *tuneRun) couldGive(r tune.Room) []string {
 // create starts the guest.
 func (t *tuneRun) create(ctx context.Context, cfg string) error {
 	c := run.Cmd{Name: "xl", Args: []string{"create", cfg}, Timeout: 10 * time.Minute}
-	r, err := t.env.Run(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	_, err := t.env.Run.Checked(ctx, c)
 	if err == nil {
 		t.say("The guest of %s is created.", cfg)
 	}
@@ -224,11 +221,8 @@ func (t *tuneRun) create(ctx context.Context, cfg string) error {
 // resize tells a guest its size.
 func (t *tuneRun) resize(ctx context.Context, who tune.Ref, to units.KiB) error {
 	c := run.Cmd{Name: "xl", Args: []string{"mem-set", strconv.Itoa(int(who.ID)), strconv.FormatInt(int64(to), 10) + "k"}}
-	r, err := t.env.Run(ctx, c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := t.env.Run.Checked(ctx, c)
+	return err
 }
 
 // account shows what there is.

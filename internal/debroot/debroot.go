@@ -77,11 +77,7 @@ func image(tb testing.TB, start run.Func) string {
 		tb.Fatal(err)
 	}
 	c := run.Cmd{Name: "sh", Args: []string{"-c", build, "sh", at, tb.TempDir()}, Timeout: 10 * time.Minute}
-	r, err := start(context.Background(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
+	if _, err := start.Checked(context.Background(), c); err != nil {
 		needs.Unmet(tb, "a Debian root could not be made: %v", err)
 	}
 	return at
@@ -155,10 +151,7 @@ func (r Root) attach(tb testing.TB, image string) string {
 func (r Root) command(tb testing.TB, argv ...string) {
 	tb.Helper()
 	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: 2 * time.Minute}
-	res, err := r.Run(context.Background(), c)
-	if err == nil {
-		err = res.Check(c)
-	}
+	_, err := r.Run.Checked(context.Background(), c)
 	if err != nil {
 		needs.Unmet(tb, "a Debian root could not be mounted: %v", err)
 	}
@@ -168,10 +161,7 @@ func (r Root) command(tb testing.TB, argv ...string) {
 func (r Root) Chroot(tb testing.TB, argv ...string) string {
 	tb.Helper()
 	c := run.Cmd{Name: "chroot", Args: append([]string{string(r.Dir)}, argv...), Timeout: 2 * time.Minute}
-	res, err := r.Run(context.Background(), c)
-	if err == nil {
-		err = res.Check(c)
-	}
+	res, err := r.Run.Checked(context.Background(), c)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -78,6 +78,16 @@ type Result struct {
 // wrote too much, or was ended by a signal, the context or its timeout.
 type Func func(ctx context.Context, c Cmd) (Result, error)
 
+// Checked runs a program that has to succeed: a non-zero exit code is an
+// *ExitError.
+func (f Func) Checked(ctx context.Context, c Cmd) (Result, error) {
+	r, err := f(ctx, c)
+	if err == nil {
+		err = r.Check(c)
+	}
+	return r, err
+}
+
 // ExitError is a program's own failure.
 type ExitError struct {
 	Cmd    string

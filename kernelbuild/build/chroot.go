@@ -63,10 +63,7 @@ func (c Chroot) Make(ctx context.Context, f run.Func, log io.Writer) error {
 		args = append(args, c.Mirror)
 	}
 	cmd := run.Cmd{Name: "mmdebstrap", Args: args, Timeout: 2 * time.Hour, MaxOutput: maxMakeOutput, Stream: log}
-	r, err := f(ctx, cmd)
-	if err == nil {
-		err = r.Check(cmd)
-	}
+	_, err := f.Checked(ctx, cmd)
 	if err != nil {
 		return errors.Join(fmt.Errorf("make a Debian %s: %w", c.Suite, err), os.RemoveAll(part))
 	}

@@ -77,11 +77,8 @@ func (s *session) fetch(ctx context.Context) (map[string]string, error) {
 // program runs something that may take long and must succeed, in a folder.
 func (s *session) program(ctx context.Context, dir, name string, args ...string) error {
 	c := run.Cmd{Name: name, Args: args, Dir: dir, Timeout: 2 * time.Hour}
-	r, err := s.Run(ctx, c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := s.Run.Checked(ctx, c)
+	return err
 }
 
 // userSource takes a folder, a tarball, or a .dsc. A folder is copied: building

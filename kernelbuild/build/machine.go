@@ -34,10 +34,7 @@ type Machine struct {
 // output runs a program that must succeed.
 func (m Machine) output(ctx context.Context, name string, args ...string) (string, error) {
 	c := run.Cmd{Name: name, Args: args}
-	r, err := m.Run(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	r, err := m.Run.Checked(ctx, c)
 	return string(r.Stdout), err
 }
 

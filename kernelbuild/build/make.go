@@ -132,10 +132,7 @@ func (s *session) probe(ctx context.Context) (map[string]string, error) {
 	}
 	// Only after "prepare" has read the configuration is the answer this one's.
 	c := run.Cmd{Name: "make", Args: append([]string{"-s", "kernelrelease"}, s.configArguments()...), Dir: s.treeDir(), Env: s.environment()}
-	r, err := s.Run(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	r, err := s.Run.Checked(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -172,10 +172,7 @@ func (s *session) checkImage(ctx context.Context, p kernelbuild.Package) error {
 // shell runs a pipe of two programs; both have to succeed.
 func (s *session) shell(ctx context.Context, script string, args ...string) (string, error) {
 	c := run.Cmd{Name: "bash", Args: append([]string{"-c", "set -o pipefail; " + script, "bash"}, args...), Timeout: 10 * time.Minute}
-	r, err := s.Run(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	r, err := s.Run.Checked(ctx, c)
 	return string(r.Stdout), err
 }
 

@@ -103,11 +103,7 @@ func (s *stage) copy(t *testing.T) hostfs.Root {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "root")
 	c := run.Cmd{Name: "cp", Args: []string{"-a", string(s.root), to}}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
+	if _, err := run.New(os.Environ()).Checked(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	return hostfs.Root(to)

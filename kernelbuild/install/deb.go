@@ -143,10 +143,7 @@ func readDeb(ctx context.Context, start run.Func, path string) (Deb, error) {
 		return d, err
 	}
 	c := run.Cmd{Name: "dpkg-deb", Args: []string{"--field", path, "Package", "Version", "Installed-Size"}}
-	r, err := start(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	r, err := start.Checked(ctx, c)
 	if err != nil {
 		return d, err
 	}
@@ -157,9 +154,7 @@ func readDeb(ctx context.Context, start run.Func, path string) (Deb, error) {
 		return d, nil
 	}
 	c = run.Cmd{Name: "dpkg-deb", Args: []string{"--contents", path}}
-	if r, err = start(ctx, c); err == nil {
-		err = r.Check(c)
-	}
+	r, err = start.Checked(ctx, c)
 	d.InBoot = inBoot(r.Stdout)
 	return d, err
 }
@@ -232,9 +227,6 @@ func inBoot(listing []byte) map[string]units.Bytes {
 // because the whole archive is hundreds of megabytes.
 func readConfig(ctx context.Context, start run.Func, d Deb, release string) ([]byte, error) {
 	c := run.Cmd{Name: "sh", Args: []string{"-c", `dpkg-deb --fsys-tarfile "$1" | tar -x -O -f - "./boot/config-$2"`, "sh", d.Path, release}}
-	r, err := start(ctx, c)
-	if err == nil {
-		err = r.Check(c)
-	}
+	r, err := start.Checked(ctx, c)
 	return r.Stdout, err
 }

@@ -51,11 +51,7 @@ func newDebian(t *testing.T) *debian {
 func (d *debian) put(t *testing.T, paths ...string) {
 	t.Helper()
 	c := run.Cmd{Name: "dpkg", Args: append([]string{"--root=" + string(d.Dir), "--install"}, paths...), Timeout: 2 * time.Minute, Stream: &d.log}
-	r, err := d.Run(t.Context(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
+	if _, err := d.Run.Checked(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -28,11 +28,7 @@ func build(t *testing.T, release, version, config string) []string {
 		t.Fatal(err)
 	}
 	c := run.Cmd{Name: mkdebs, Args: []string{dir, release, version}, Timeout: time.Minute}
-	r, err := run.New(os.Environ())(t.Context(), c)
-	if err == nil {
-		err = r.Check(c)
-	}
-	if err != nil {
+	if _, err := run.New(os.Environ()).Checked(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	var out []string

@@ -81,11 +81,8 @@ func (m Machine) install(ctx context.Context, debs []Deb) error {
 	for _, d := range debs {
 		c.Args = append(c.Args, d.Path)
 	}
-	r, err := m.Run(context.WithoutCancel(ctx), c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err := m.Run.Checked(context.WithoutCancel(ctx), c)
+	return err
 }
 
 // purge removes packages with all they brought, also half installed ones.
@@ -103,11 +100,8 @@ func (m Machine) purge(ctx context.Context, names []string) error {
 		argv = append([]string{"chroot", string(m.Root)}, argv...)
 	}
 	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: longest, Env: []string{"DEBIAN_FRONTEND=noninteractive"}, Stream: m.Log}
-	r, err := m.Run(context.WithoutCancel(ctx), c)
-	if err != nil {
-		return err
-	}
-	return r.Check(c)
+	_, err = m.Run.Checked(context.WithoutCancel(ctx), c)
+	return err
 }
 
 // DKMS is a module that is compiled for each kernel.

@@ -142,11 +142,7 @@ func pygrub(t *testing.T, d *debian, args ...string) (kernel, words string) {
 		script := `set -e; cd "$1"; apt-get -q -o APT::Sandbox::User=root download xen-utils-4.17 libxenmisc4.17
 for p in *.deb; do dpkg-deb -x $p x; done; mv x "$2"`
 		c := run.Cmd{Name: "sh", Args: []string{"-c", script, "sh", t.TempDir(), at}, Timeout: 5 * time.Minute}
-		r, err := d.Run(t.Context(), c)
-		if err == nil {
-			err = r.Check(c)
-		}
-		if err != nil {
+		if _, err := d.Run.Checked(t.Context(), c); err != nil {
 			needs.Unmet(t, "pygrub could not be had: %v", err)
 		}
 	}
@@ -161,9 +157,7 @@ for p in *.deb; do dpkg-deb -x $p x; done; mv x "$2"`
 	}
 	var r run.Result
 	d.Frozen(t, func() {
-		if r, err = d.Run(t.Context(), c); err == nil {
-			err = r.Check(c)
-		}
+		r, err = d.Run.Checked(t.Context(), c)
 	})
 	if err != nil {
 		t.Fatal(err)
