@@ -28,6 +28,9 @@ func buildInChroot(c *cli.Context, env Env) error {
 			[]string{"sudo xtm kernel build --chroot … --user NAME; make itself runs as that user"},
 		}
 	}
+	if err := build.Standalone(env.Program); err != nil {
+		return err
+	}
 	user, err := env.builder(c.String("user"))
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"xtm/internal/atomicfile"
+	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
@@ -68,6 +71,20 @@ func (c Chroot) Make(ctx context.Context, f run.Func, log io.Writer) error {
 		return errors.Join(fmt.Errorf("make a Debian %s: %w", c.Suite, err), os.RemoveAll(part))
 	}
 	return os.Rename(part, c.Dir)
+}
+
+// Standalone refuses a program that needs libraries, as Go's compiler links one
+// where CGO_ENABLED is not 0: those of another Debian may be too old for it.
+func Standalone(program string) error {
+	f, err := elf.Open(program)
+	if err != nil {
+		return fmt.Errorf("look at the program that is to run in another Debian: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return fmt.Errorf("%s needs this machine's libraries and may not run in another Debian: make build, or CGO_ENABLED=0 go build, makes one that does: %w", program, cause.ErrNotSupported)
+	}
+	return nil
 }
 
 // Put writes a file for xtm in the other Debian, and returns its path there.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"xtm/internal/cause"
 	"xtm/internal/needs"
 	"xtm/internal/run"
 	"xtm/kernelbuild/build"
@@ -63,6 +64,15 @@ func TestChrootRuns(t *testing.T) {
 	}
 	if err := exec.Command("sh", "-c", "test -z \"$(ls -A "+dir+"/proc)\"").Run(); err != nil {
 		t.Error("what was mounted is seen outside")
+	}
+}
+
+func TestStandalone(t *testing.T) {
+	if err := build.Standalone(needs.Program(t, "gcc")); !errors.Is(err, cause.ErrNotSupported) {
+		t.Errorf("a program with libraries: %v", err)
+	}
+	if err := build.Standalone("/sbin/ldconfig"); err != nil { // glibc's has none
+		t.Error(err)
 	}
 }
 

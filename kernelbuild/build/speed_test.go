@@ -18,10 +18,9 @@ import (
 )
 
 // TestSpeed compares one 6.1 in one configuration, a small kernel for a PV guest
-// with many modules: built by hand as the guides
-// tell, with debug information and xz, and by xtm, without a compiler cache's
-// help and with it. Nothing else differs. Processor time is compared, for a
-// machine has other work; both times are shown.
+// with many modules: built by hand as the guides tell, with debug information and
+// xz, and by xtm, when ccache is empty and when it is filled. Nothing else differs.
+// Processor time is compared, for a machine has other work; both times are shown.
 func TestSpeed(t *testing.T) {
 	if os.Getenv("XTM_TEST_KERNEL") != "1" || os.Getenv("XTM_TEST_NIGHTLY") != "1" {
 		t.Skip("CI does not run it, for it builds three kernels: make kernel-speed does, and make nightly")
