@@ -103,7 +103,7 @@ func NewPlan(f Facts) Plan {
 	if name := f.Options.Compiler; name != "" {
 		compilers = slices.DeleteFunc(slices.Clone(compilers), func(c Compiler) bool { return c.Name != name })
 	}
-	p.Toolchain, fs = chooseCompiler(series, f.Tree, compilers)
+	p.Toolchain, fs = chooseCompiler(series, f.Tree, f.Config, compilers)
 	for i := range fs {
 		if f.Options.AnyCompiler && fs[i].Verdict == finding.Bad && p.Toolchain.Compiler.Name != "" {
 			fs[i].Verdict = finding.Warning

@@ -211,6 +211,10 @@ func TestPlanRefuses(t *testing.T) {
 			"compiler-too-old", "wants gcc 12.3.0 at least", ErrPlan,
 		},
 		{
+			"a compiler that does not merge variables", definedTwice,
+			"compiler-too-new", "kaslr_64.c defines __force_order a second time", ErrPlan,
+		},
+		{
 			"no compiler", func(f *Facts) { f.Builder.Compilers = nil },
 			"compiler-missing", "no compiler is installed", ErrPlan,
 		},
@@ -434,6 +438,31 @@ func TestProfiles(t *testing.T) {
 	}
 	if _, err := ProfileNamed("fast"); !errors.Is(err, cause.ErrNoData) {
 		t.Error(err)
+	}
+}
+
+// definedTwice is a kernel of 4.19.67 as Debian configured it.
+func definedTwice(f *Facts) {
+	f.Tree.DefinedTwice = true
+	f.Config = f.Config.Clone()
+	if err := f.Config.Set("RANDOMIZE_BASE", "y"); err != nil {
+		panic(err)
+	}
+}
+
+func TestCompilerThatMergesVariables(t *testing.T) {
+	f := buster(t)
+	definedTwice(&f)
+	f.Builder.Compilers = []Compiler{{"gcc", "12.2.0"}, {"gcc-9", "9.3.0"}}
+	if p := NewPlan(f); p.Err() != nil || p.Toolchain.Compiler.Name != "gcc-9" {
+		t.Errorf("%+v, %v", p.Toolchain, p.Err())
+	}
+	var err error
+	if f.Config, err = kconfig.ReadConfig([]byte("# CONFIG_RANDOMIZE_BASE is not set\n")); err != nil {
+		t.Fatal(err)
+	}
+	if p := NewPlan(f); p.Toolchain.Compiler.Name != "gcc" {
+		t.Errorf("without RANDOMIZE_BASE: %+v", p.Toolchain)
 	}
 }
 

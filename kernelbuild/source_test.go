@@ -148,12 +148,13 @@ func TestReadTree(t *testing.T) {
 		"include/linux/compiler-gcc.h":  file(""),
 		"include/linux/compiler-gcc3.h": file(""),
 		"include/linux/compiler-gcc4.h": file(""),
+		kaslrFile:                       file("#include <asm/archrandom.h>\n\n/* Used by PAGE_KERN* macros: */\nunsigned long __force_order;\n"),
 	}
 	got, err := ReadTree(hostfs.FromFS(old))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{3, 4}, got.GCCHeaders); got.Version != "3.13.10" || got.Bindeb || got.Debhelper || diff != "" {
+	if diff := cmp.Diff([]int{3, 4}, got.GCCHeaders); got.Version != "3.13.10" || got.Bindeb || got.Debhelper || !got.DefinedTwice || diff != "" {
 		t.Errorf("%+v %s", got, diff)
 	}
 	recent := fstest.MapFS{
@@ -167,7 +168,7 @@ func TestReadTree(t *testing.T) {
 	if got, err = ReadTree(hostfs.FromFS(recent)); err != nil {
 		t.Fatal(err)
 	}
-	if got.Version != "7.2.0-rc3" || !got.Bindeb || !got.Debhelper || got.GCCMinimum != "8.1.0" || got.GCCHeaders != nil {
+	if got.Version != "7.2.0-rc3" || !got.Bindeb || !got.Debhelper || got.GCCMinimum != "8.1.0" || got.GCCHeaders != nil || got.DefinedTwice {
 		t.Errorf("%+v", got)
 	}
 	if _, err := ReadTree(hostfs.FromFS(fstest.MapFS{})); !errors.Is(err, cause.ErrNoData) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"xtm/internal/finding"
+	"xtm/kernelbuild/kconfig"
 )
 
 // packagesFor lists the packages that a build needs, sorted. Origin: the Build-
@@ -53,7 +54,7 @@ type Toolchain struct {
 
 // chooseCompiler takes the first compiler that the tree is known to accept; where
 // there is none, the findings are those of the first.
-func chooseCompiler(series Series, tree *Tree, compilers []Compiler) (Toolchain, []finding.Finding) {
+func chooseCompiler(series Series, tree *Tree, config *kconfig.Config, compilers []Compiler) (Toolchain, []finding.Finding) {
 	if len(compilers) == 0 {
 		return Toolchain{}, []finding.Finding{{
 			Check: "compiler-missing", Subject: "gcc", Verdict: finding.Bad,
@@ -62,7 +63,7 @@ func chooseCompiler(series Series, tree *Tree, compilers []Compiler) (Toolchain,
 	}
 	var first []finding.Finding
 	for i, c := range compilers {
-		t, fs := judgeCompiler(series, tree, c)
+		t, fs := judgeCompiler(series, tree, config, c)
 		if finding.Worst(fs) != finding.Bad {
 			return t, fs
 		}
@@ -75,7 +76,7 @@ func chooseCompiler(series Series, tree *Tree, compilers []Compiler) (Toolchain,
 
 // judgeCompiler holds one compiler against the tree. What can only be tried is
 // left to "make prepare".
-func judgeCompiler(series Series, tree *Tree, c Compiler) (Toolchain, []finding.Finding) {
+func judgeCompiler(series Series, tree *Tree, config *kconfig.Config, c Compiler) (Toolchain, []finding.Finding) {
 	t := Toolchain{Compiler: c}
 	head, _, _ := strings.Cut(c.Version, ".")
 	major, err := strconv.Atoi(head)
@@ -92,6 +93,10 @@ func judgeCompiler(series Series, tree *Tree, c Compiler) (Toolchain, []finding.
 		f.Seen = fmt.Sprintf("the tree has include/linux/compiler-gccN.h for gcc %s only; it also expects "+
 			"compilers that do not make position independent code by themselves, and its host programs need -fcommon", numbers(tree.GCCHeaders))
 		f.Advice = "Build in a Debian of the kernel's own age: --chroot. A link in the header's name compiles and proves nothing."
+	case tree != nil && tree.DefinedTwice && major >= 10 && config != nil && config.Text("RANDOMIZE_BASE") == "y":
+		f.Check = "compiler-too-new"
+		f.Seen = kaslrFile + " defines __force_order a second time; gcc 10 and later do not merge the two, and the build fails when all is compiled, as it links bzImage"
+		f.Advice = "Build with gcc 9 or older (--cc gcc-9), which --chroot bullseye has; or turn RANDOMIZE_BASE off by --fragment and add --any-compiler."
 	case tree != nil && tree.GCCMinimum != "" && !atLeast(c.Version, tree.GCCMinimum):
 		f.Check = "compiler-too-old"
 		f.Seen = "the tree wants gcc " + tree.GCCMinimum + " at least (scripts/min-tool-version.sh)"

@@ -29,6 +29,9 @@ type Tree struct {
 	// GCCHeaders are the majors of gcc that an old tree has a header for, by
 	// include/linux/compiler-gccN.h; empty in newer trees, which take any.
 	GCCHeaders []int `json:"gcc_headers,omitempty"`
+	// DefinedTwice tells that kernels with RANDOMIZE_BASE define a variable in two
+	// files, which compilers up to gcc 9 merged. Up to 4.19.107 and 5.4.23.
+	DefinedTwice bool `json:"defined_twice,omitempty"`
 	// Kconfig is what can be built.
 	Kconfig *kconfig.Tree `json:"-"`
 }
@@ -57,6 +60,10 @@ func ReadTree(files hostfs.Files) (*Tree, error) {
 	if b, err := files.ReadFile("/scripts/min-tool-version.sh"); err == nil {
 		t.GCCMinimum = parseMinimum(b)
 	}
+	// unsigned long __force_order; is in pgtable_64.c, too
+	if b, err := files.ReadFile("/" + kaslrFile); err == nil {
+		t.DefinedTwice = bytes.Contains(b, []byte("\nunsigned long __force_order;"))
+	}
 	names, err := files.ReadDir("/include/linux")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read kernel tree: %w", err)
@@ -72,6 +79,8 @@ func ReadTree(files hostfs.Files) (*Tree, error) {
 	}
 	return t, nil
 }
+
+const kaslrFile = "arch/x86/boot/compressed/kaslr_64.c"
 
 var gccHeader = regexp.MustCompile(`^compiler-gcc([0-9]{1,3})\.h$`)
 

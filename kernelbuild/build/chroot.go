@@ -49,6 +49,10 @@ var chrootPackages = []string{
 	"bc", "bison", "build-essential", "ca-certificates", "cpio", "debhelper", "fakeroot", "flex", "kmod", "libelf-dev", "libssl-dev", "rsync", "xz-utils",
 }
 
+// oldCompilers are what else a release has for kernels that its own compiler does
+// not build.
+var oldCompilers = map[string][]string{"bullseye": {"gcc-9"}}
+
 // Make makes the other Debian, whole or not at all, unless it is there.
 func (c Chroot) Make(ctx context.Context, f run.Func, log io.Writer) error {
 	if _, err := os.Stat(c.Dir + "/usr/bin/dpkg"); err == nil {
@@ -61,7 +65,7 @@ func (c Chroot) Make(ctx context.Context, f run.Func, log io.Writer) error {
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	args := []string{"--variant=minbase", "--mode=root", "--include=" + strings.Join(chrootPackages, ","), c.Suite, part}
+	args := []string{"--variant=minbase", "--mode=root", "--include=" + strings.Join(slices.Concat(chrootPackages, oldCompilers[c.Suite]), ","), c.Suite, part}
 	if c.Mirror != "" {
 		args = append(args, c.Mirror)
 	}
