@@ -51,8 +51,7 @@ func TestSpeed(t *testing.T) {
 	if cold.modules < 120 || hand.modules != cold.modules || warm.modules != cold.modules {
 		t.Errorf("modules: %d by hand, %d cold, %d warm; wanted 120 or more, and the same", hand.modules, cold.modules, warm.modules)
 	}
-	const noise = 1.1 // filling the cache may cost what debug information does
-	if ratio(cold.cpu, hand.cpu) > noise || ratio(cold.cpu, warm.cpu) < 2 || hand.folder < cold.folder {
+	if hand.cpu < cold.cpu || cold.cpu < 2*warm.cpu || hand.folder < cold.folder {
 		t.Error("it is not faster, or not smaller")
 	}
 
