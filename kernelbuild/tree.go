@@ -30,7 +30,7 @@ type Tree struct {
 	// include/linux/compiler-gccN.h; empty in newer trees, which take any.
 	GCCHeaders []int `json:"gcc_headers,omitempty"`
 	// DefinedTwice tells that kernels with RANDOMIZE_BASE define a variable in two
-	// files, which compilers up to gcc 9 merged: 4.19.72 does, and 5.5.9 does not.
+	// files, which compilers up to gcc 9 merged: 4.19.72 does, 6.1 does not.
 	DefinedTwice bool `json:"defined_twice,omitempty"`
 	// Kconfig is what can be built.
 	Kconfig *kconfig.Tree `json:"-"`
