@@ -29,7 +29,7 @@ func buildInChroot(c *cli.Context, env Env) error {
 		}
 	}
 	if err := build.Standalone(env.Program); err != nil {
-		return err
+		return &exitError{exitFailed, err, []string{"make build, or CGO_ENABLED=0 go build, makes an xtm that needs none"}}
 	}
 	user, err := env.builder(c.String("user"))
 	if err != nil {

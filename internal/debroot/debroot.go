@@ -151,8 +151,7 @@ func (r Root) attach(tb testing.TB, image string) string {
 func (r Root) command(tb testing.TB, argv ...string) {
 	tb.Helper()
 	c := run.Cmd{Name: argv[0], Args: argv[1:], Timeout: 2 * time.Minute}
-	_, err := r.Run.Checked(context.Background(), c)
-	if err != nil {
+	if _, err := r.Run.Checked(context.Background(), c); err != nil {
 		needs.Unmet(tb, "a Debian root could not be mounted: %v", err)
 	}
 }

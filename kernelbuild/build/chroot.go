@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"xtm/internal/atomicfile"
-	"xtm/internal/cause"
 	"xtm/internal/hostfs"
 	"xtm/internal/run"
 )
@@ -70,23 +69,26 @@ func (c Chroot) Make(ctx context.Context, f run.Func, log io.Writer) error {
 		args = append(args, c.Mirror)
 	}
 	cmd := run.Cmd{Name: "mmdebstrap", Args: args, Timeout: 2 * time.Hour, MaxOutput: maxMakeOutput, Stream: log}
-	_, err := f.Checked(ctx, cmd)
-	if err != nil {
+	if _, err := f.Checked(ctx, cmd); err != nil {
 		return errors.Join(fmt.Errorf("make a Debian %s: %w", c.Suite, err), os.RemoveAll(part))
 	}
 	return os.Rename(part, c.Dir)
 }
 
+// ErrNeedsLibraries means that a program may not run in another Debian, whose
+// libraries may be too old for it.
+var ErrNeedsLibraries = errors.New("it needs this machine's libraries and may not run in another Debian")
+
 // Standalone refuses a program that needs libraries, as Go's compiler links one
-// where CGO_ENABLED is not 0: those of another Debian may be too old for it.
+// where CGO_ENABLED is not 0, with ErrNeedsLibraries.
 func Standalone(program string) error {
 	f, err := elf.Open(program)
 	if err != nil {
-		return fmt.Errorf("look at the program that is to run in another Debian: %w", err)
+		return fmt.Errorf("look at %s: %w", program, err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		return fmt.Errorf("%s needs this machine's libraries and may not run in another Debian: make build, or CGO_ENABLED=0 go build, makes one that does: %w", program, cause.ErrNotSupported)
+		return fmt.Errorf("look at %s: %w", program, ErrNeedsLibraries)
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"xtm/internal/cause"
 	"xtm/internal/needs"
 	"xtm/internal/run"
 	"xtm/kernelbuild/build"
@@ -68,10 +67,17 @@ func TestChrootRuns(t *testing.T) {
 }
 
 func TestStandalone(t *testing.T) {
-	if err := build.Standalone(needs.Program(t, "gcc")); !errors.Is(err, cause.ErrNotSupported) {
+	if err := build.Standalone(needs.Program(t, "gcc")); !errors.Is(err, build.ErrNeedsLibraries) {
 		t.Errorf("a program with libraries: %v", err)
 	}
-	if err := build.Standalone("/sbin/ldconfig"); err != nil { // glibc's has none
+	dir := t.TempDir()
+	write(t, dir+"/main.go", "package main\n\nfunc main() {}\n")
+	c := exec.Command("go", "build", "-o", "static", "main.go")
+	c.Dir, c.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := build.Standalone(dir + "/static"); err != nil {
 		t.Error(err)
 	}
 }
